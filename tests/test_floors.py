@@ -71,6 +71,7 @@ ALSO = {
     "apps/cli/explained/certificates.py": {"cryptography"},
     "apps/daemon": {"trio"},
     "apps/cli/waiting.py": {"trio"},
+    "apps/cli/progress.py": {"rich"},
     "apps/polls/jobs.py": {"trio"},
     "apps/polls/pool.py": {"trio"},
 }

@@ -57,6 +57,11 @@ class Admission:
         self._logins_at_limit = 0
 
     @property
+    def connections(self) -> int:
+        """How many connections are open, or being opened."""
+        return len(self._open)
+
+    @property
     def limit(self) -> int:
         """The connections that may be open now."""
         return max(1, min(self._limit, self.most))

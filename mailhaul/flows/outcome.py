@@ -36,6 +36,8 @@ class ExitCode(IntEnum):
 
 GOOD = frozenset({ExitCode.SUCCESS, ExitCode.NOMAIL, ExitCode.MAXFETCH})
 """The codes of a poll after which the account is well."""
+NEUTRAL = frozenset({ExitCode.EXCLUDE})
+"""Another mailhaul polls the account: this is neither a success nor a failure of the server."""
 
 
 class PollFailed(Exception):
@@ -82,6 +84,59 @@ class Tally:
         self.read = 0
         self.accepted = 0
         self.unreadable = 0
+
+
+class PollCounts:
+    """What a poll did: messages read, accepted, and not accepted for one of three reasons.
+
+    ``octets`` is the size of the messages read. ``refused`` are permanent refusals, ``postponed``
+    temporary ones, ``spam`` are messages dropped as spam.
+    """
+
+    __slots__ = ("delivered", "fetched", "octets", "postponed", "refused", "spam")
+
+    def __init__(self) -> None:
+        self.fetched = 0
+        self.delivered = 0
+        self.octets = 0
+        self.refused = 0
+        self.postponed = 0
+        self.spam = 0
+
+    def add(self, octets: int, verdict: Verdict, *, spam: bool) -> None:
+        """Count a message that was read."""
+        self.fetched += 1
+        self.octets += octets
+        if verdict is Verdict.ACCEPTED:
+            self.delivered += 1
+        elif verdict is Verdict.POSTPONED:
+            self.postponed += 1
+        elif spam:
+            self.spam += 1
+        else:
+            self.refused += 1
+
+    def values(self) -> tuple[int, int, int, int, int, int]:
+        """Return the counts in the order in which the sentences above name them."""
+        return (
+            *(self.fetched, self.delivered, self.octets),
+            *(self.refused, self.postponed, self.spam),
+        )
+
+
+class PollResult(Record):
+    """How a poll of an entry of the rc file ended.
+
+    ``when`` is the time of its end (Unix time), ``words`` the error as it was printed, without
+    secrets, and ``seconds`` how long it took.
+    """
+
+    entry: str
+    when: float
+    code: ExitCode
+    words: str
+    counts: PollCounts
+    seconds: float = 0.0
 
 
 class Verdict(Enum):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..protocols.record import Record
 from .fate import Fate
 from .outcome import Outcome
-from .source import Uid
+from .source import Listed, Uid
 
 
 class Counted(Record):
@@ -20,6 +20,14 @@ class Counted(Record):
     total: int
     seen: int
     octets: int | None = None
+
+
+class Planned(Record):
+    """What this session fetches from the mailbox: ``messages``, and ``later`` another one more."""
+
+    mailbox: str
+    messages: tuple[Listed, ...]
+    later: int
 
 
 class Reading(Record):
@@ -83,5 +91,5 @@ class Remark(Record):
     error: bool
 
 
-Event = Counted | Reading | Handled | Returned | Skipped | LimitReached | Remark
+Event = Counted | Planned | Reading | Handled | Returned | Skipped | LimitReached | Remark
 Report = Callable[[Event], None]

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .outcome import GOOD, ExitCode
+from .outcome import GOOD, NEUTRAL, ExitCode
 
-NEUTRAL = frozenset({ExitCode.EXCLUDE})
-"""Another mailhaul polls the account: this is neither a success nor a failure of the server."""
 MAX_SECONDS = 3600.0
 """Seconds up to which failures extend an interval; a longer interval is not extended."""
 MAX_SECONDS_AFTER = {ExitCode.DNS: 300.0, ExitCode.LOCKBUSY: 900.0}

@@ -21,7 +21,7 @@ from .choose import Choice, Chooser
 from .debts import SINGLE_COUNT, Match, is_more, match, shares
 from .ledger import Ledger, Page, Pending, Relative, Seen, Undelivered
 from .outcome import ExitCode, Tally
-from .report import Counted, LimitReached, Remark, Report, Skipped
+from .report import Counted, LimitReached, Planned, Remark, Report, Skipped
 from .requests import LedgerCall
 from .settle import note_confirmed
 from .sink import Sink
@@ -139,6 +139,8 @@ class Visit:
         if account.check_only:
             await self._show(page, listed, plan)
             return False
+        if planned := choice.fetch + choice.last:
+            self._report(Planned(self.mailbox, planned, choice.later))
         if page.is_new:
             await LedgerCall(page.mark_compared)
         await self._skip(page, choice)

@@ -128,7 +128,7 @@ class OAuthDays:
         monkeypatch.setattr(runtime, "run", self.run)
         monkeypatch.setattr(tokens_module, "time", SimpleNamespace(time=self.own_time))
 
-    def complain(self, text: str, account: str = "") -> None:
+    def complain(self, text: str, account: str = "", code: str = "") -> None:
         self.said.append(text)
 
     # Clocks

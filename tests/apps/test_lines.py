@@ -9,11 +9,10 @@ import pytest
 from mailhaul.apps.polls.lines import (
     MAX_BEGUN,
     MAX_OCTETS,
-    AccountLines,
     Lines,
     escape,
-    status_line,
 )
+from mailhaul.apps.polls.poll import AccountLines, status_line
 from mailhaul.flows.account import Account
 from mailhaul.flows.fate import Fate
 from mailhaul.flows.outcome import ExitCode, Outcome, Verdict

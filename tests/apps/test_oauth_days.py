@@ -6,6 +6,7 @@ when mail is fetched again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 import trio
 
-from mailhaul.apps.daemon.control import described, metrics
 from mailhaul.apps.daemon.scheduler import Scheduler
+from mailhaul.apps.daemon.view import live_of
+from mailhaul.apps.polls.status import Live
 from mailhaul.flows.outcome import ExitCode
 
 from ..adapters.oauth.issuer import START
@@ -32,6 +34,10 @@ def transcript() -> None:
 @pytest.fixture
 def days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OAuthDays:
     return OAuthDays(tmp_path, monkeypatch)
+
+
+def live(scheduler: Scheduler) -> Live:
+    return live_of(scheduler.jobs[0], time.time(), trio.current_time())
 
 
 def gone(days: OAuthDays) -> None:
@@ -159,17 +165,15 @@ def test_a_new_consent_is_noticed_at_once(days: OAuthDays) -> None:
         await trio.sleep(2 * DAY)
         days.arrive()
         assert scheduler.jobs[0].schedule.parked
-        assert described(scheduler.jobs[0])["state"] == "consent needed"
-        assert 'type "mailhaul login joe@mail.example"' in str(
-            described(scheduler.jobs[0])["token"]
-        )
-        assert 'mailhaul_consent_needed{account="joe@mail.example"} 1' in metrics(scheduler.jobs)
+        assert live(scheduler).state == "consent needed"
+        assert 'type "mailhaul login joe@mail.example"' in live(scheduler).token
+        assert live(scheduler).consent
         days.log_in()
         await trio.sleep(TICK + 10.0)
         assert days.delivered == 1
-        assert described(scheduler.jobs[0])["state"] == "waiting"
-        assert described(scheduler.jobs[0])["token"] is None
-        assert 'mailhaul_consent_needed{account="joe@mail.example"} 0' in metrics(scheduler.jobs)
+        assert live(scheduler).state == "waiting"
+        assert live(scheduler).token == ""
+        assert not live(scheduler).consent
         assert days.notices == [FAILED, WORKS]
 
     days.live(story, MINUTE)

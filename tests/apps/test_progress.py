@@ -5,9 +5,11 @@ from __future__ import annotations
 from io import StringIO
 from pathlib import Path
 
+from mailhaul.adapters.ledger.results import entry_results
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.polls.dots import DottedPacker
 from mailhaul.apps.polls.lines import Lines
+from mailhaul.flows.outcome import GOOD, ExitCode
 from mailhaul.flows.parcel import DeliveryRules
 from mailhaul.protocols.message.outgoing import HeaderRules
 
@@ -52,3 +54,29 @@ def test_a_run_records_which_accounts_were_polled_successfully(tmp_path: Path) -
     [(key, when)] = SqliteLedger(str(ledger)).last_success().items()
     assert "@" in key
     assert when > 1.7e9
+
+
+def test_a_run_records_how_each_poll_ended_and_in_which_words(tmp_path: Path) -> None:
+    with ScriptedImap(message(1)) as server:
+        good = account(server.port, "mda cat")
+        bad = good.replace("localhost", "127.0.0.1").replace(f" {server.port} ", " 9 ")
+        # One after the other, and side by side.
+        for options, polls in ((["--one-by-one"], 1), ([], 2)):
+            mailhaul(tmp_path, good + bad, *options)
+            [path] = tmp_path.rglob("ledger.db")
+            ledger = SqliteLedger(str(path))
+            well, failed = sorted(entry_results(ledger).values(), key=lambda one: one.failures)
+            ledger.close()
+            assert (well.polls, well.failures, well.code in GOOD) == (polls, 0, True)
+            assert (failed.polls, failed.failures, failed.code) == (polls, polls, ExitCode.SOCKET)
+            assert "Connection refused" in failed.error_words
+    assert (well.fetched, well.delivered) == (1, 1)
+    assert well.octets > 0
+    assert well.seconds > 0
+
+
+def test_a_test_run_records_nothing(tmp_path: Path) -> None:
+    with ScriptedImap(message(1)) as server:
+        mailhaul(tmp_path, account(server.port, "mda cat"), "--check")
+    for path in tmp_path.rglob("ledger.db"):
+        assert entry_results(SqliteLedger(str(path))) == {}

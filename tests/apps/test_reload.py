@@ -124,6 +124,10 @@ def moved(daemon: Running, context: PollContext) -> bool:
     return there == os.getpid() and not (daemon.home / "mailhaul.pid").exists()
 
 
+def serves_metrics(daemon: Running, context: PollContext) -> bool:
+    return bool(daemon.service._metrics_wanted.is_set())
+
+
 EXPECTED: dict[str, tuple[str, Callable[[Running, PollContext], bool]]] = {
     "daemon": ("set daemon 77", interval_is(77.0)),
     "logfile": ('set logfile "HOME/log"', log_has("log", "mailhaul: polled")),
@@ -138,6 +142,9 @@ EXPECTED: dict[str, tuple[str, Callable[[Running, PollContext], bool]]] = {
     "invisible": ("set invisible", of_polls("invisible", True)),
     "showdots": ("set showdots", of_polls("showdots", True)),
     "maxconnections": ("set maxconnections 5", of_polls("maxconnections", 5)),
+    "progress": ("set no progress", of_polls("progress", False)),
+    "metrics": ("set metrics '127.0.0.1:0'", serves_metrics),
+    "metricsanywhere": ("set metricsanywhere", of_polls("metricsanywhere", True)),
     # For other programs.
     "properties": ("set properties x", lambda daemon, context: True),
 }

@@ -98,7 +98,13 @@ class FakePool:
         return box.look()
 
     async def send_login_notice(
-        self, settings: AccountSettings, lines: Lines, *, refused: bool, reason: str = ""
+        self,
+        settings: AccountSettings,
+        lines: Lines,
+        *,
+        refused: bool,
+        reason: str = "",
+        name: str = "",
     ) -> str:
         self.told.append((settings.remote_user, refused, trio.current_time()))
         return self.no_mail
@@ -139,7 +145,7 @@ class World:
         self.pool = FakePool()
         self.said: list[str] = []
         lines = Lines(0)
-        lines.complain = self.said.append  # type: ignore[method-assign,assignment]
+        lines.complain = lambda text, *_: self.said.append(text)  # type: ignore[method-assign]
         chance = random.Random(1).random
         self.scheduler = Scheduler(
             cast(PollPool, self.pool),

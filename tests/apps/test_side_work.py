@@ -21,7 +21,8 @@ import trio.testing
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
-from mailhaul.apps.cli.control import ask, control
+from mailhaul.apps.cli.control import ask
+from mailhaul.apps.cli.status import status
 from mailhaul.apps.daemon import service as service_module
 from mailhaul.apps.daemon.control import Control
 from mailhaul.apps.daemon.notify import Notifier
@@ -178,13 +179,13 @@ def test_a_name_that_is_not_utf_8_is_shown_and_found(daemon: Daemon, request_: s
 def test_a_request_that_cannot_be_answered_affects_only_its_sender(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailhaul.apps.daemon.control.described", lambda job: 1 // 0)
+    monkeypatch.setattr("mailhaul.apps.daemon.view.live_of", lambda *_: 1 // 0)
     err = StringIO()
 
     async def story() -> None:
         await daemon.until(lambda: os.path.exists(daemon.control))
         lines = Lines(1, err, err)
-        code = await trio.to_thread.run_sync(control, "status", [], daemon.caller, lines)
+        code = await trio.to_thread.run_sync(status, [], daemon.caller, lines)
         assert code is ExitCode.UNDEFINED
         await daemon.still_polls()
 
@@ -235,7 +236,7 @@ async def breaks(*_: object) -> None:
         (Notifier, "status"),
         (Control, "run"),
         (Service, "_rc_stamp"),
-        (Service, "_store_successes"),
+        (Service, "_store_results"),
         (Service, "reload"),
     ],
 )

@@ -28,7 +28,7 @@ HEAVY = {
     *("encodings.idna", "graphviz", "hashlib", "http", "idna", "inspect", "json", "locale"),
     *("logging", "pathlib", "pkg_resources", "random", "shutil", "ssl", "subprocess", "tempfile"),
     *("threading", "tokenize", "trio", "typing_extensions", "unicodedata", "urllib", "weakref"),
-    *("importlib.metadata", "h11", "cryptography", "mailhaul.protocols.http"),
+    *("importlib.metadata", "h11", "cryptography", "mailhaul.protocols.http", "rich"),
 }
 """What a poll over a plain connection never needs."""
 TELL = (

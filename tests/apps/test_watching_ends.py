@@ -58,7 +58,9 @@ def test_mail_that_arrives_at_the_end_is_left_for_the_next_run(
     caller = Caller("joe", 1000, "/home/joe", None, "/home/joe")
     [settings] = load(["-f", "-"], caller, lambda: text).accounts
     context: Any = Ending()
-    flow = watching.watch(settings, context, Lines(0), lambda code, news: told.append(code))
+    flow = watching.watch(
+        settings, context, Lines(0).of("joe@h"), lambda code, news: told.append(code)
+    )
     with pytest.raises(StopIteration) as end:
         flow.send(None)
     assert (end.value.value, told, NewsWithoutEnd.left) == (

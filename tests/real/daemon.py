@@ -74,7 +74,7 @@ class Daemon:
 
     def status(self) -> list[dict[str, Any]]:
         done = self.mailhaul("status", "--json")
-        return [] if done.returncode else json.loads(done.stdout)
+        return json.loads(done.stdout)["accounts"] if done.stdout else []
 
     def stop(self) -> None:
         if (self.home / "pid").exists():

@@ -273,8 +273,21 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="--showdots",
     ),
     Option(
+        GLOBAL, "progress", FLAG, True, "show bars on a terminal (with mailhaul[progress])",
+        negation=WORD, on="--progress", off="--noprogress", off_help="print lines instead of bars",
+        own=True,
+    ),
+    Option(
         GLOBAL, "maxconnections", NUMBER, 128, "most connections to one server at a time",
         on="--maxconnections", argument="NUMBER", own=True,
+    ),
+    Option(
+        GLOBAL, "metrics", TEXT, None, "serve metrics and health over HTTP at HOST:PORT (daemon)",
+        on="--metrics", argument="ADDRESS", own=True,
+    ),
+    Option(
+        GLOBAL, "metricsanywhere", FLAG, False, "allow an address that other hosts can reach",
+        negation=WORD, on="--metricsanywhere", own=True,
     ),
     Option(GLOBAL, "properties", TEXT, None, "for other programs; ignored"),
     # Server options.

@@ -70,6 +70,10 @@ def check(
     if settings.maxconnections < 1:
         place = settings.place("maxconnections")
         errors.append(ConfigError(place, "maxconnections must be at least 1"))
+    if settings.metrics is not None:
+        from .metrics_sanity import metrics_faults  # few rc files need it
+
+        errors.extend(metrics_faults(settings))
     for account in accounts:
         unknown = list(_unknown_words(account))
         errors.extend(finding for finding in unknown if isinstance(finding, ConfigError))

@@ -80,7 +80,10 @@ class GlobalSettings(_Settings):
     jsonlog: bool
     invisible: bool
     showdots: bool
+    progress: bool
     maxconnections: int
+    metrics: str | None
+    metricsanywhere: bool
     properties: str | None
 
     _source: Source

@@ -19,8 +19,8 @@ class LedgerCopy(SqliteLedger):
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(":memory:", check_same_thread=False)
         try:
-            if os.path.exists(self._path):
-                with closing(open_unchanged(self._path)) as source:
+            if os.path.exists(self.path):
+                with closing(open_unchanged(self.path)) as source:
                     source.backup(connection)
         except BaseException:
             connection.close()

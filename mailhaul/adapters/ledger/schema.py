@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from .names import mailbox_name, name_of_paged, sink_name, stored
 
-VERSION = 7
+VERSION = 8
 
 TABLES = (
     """
@@ -60,13 +60,29 @@ TABLES = (
     """,
     "CREATE TABLE sync (id INTEGER PRIMARY KEY CHECK (id = 1), batches INTEGER NOT NULL)",
     "INSERT INTO sync VALUES (1, 0)",
-    "CREATE TABLE success (post TEXT PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID",
+    # How the polls of each entry ended. ``code`` is NULL where an older version noted no more than
+    # the last success. ``failures`` are those in a row, ``since`` is the time of the first of them.
+    """
+    CREATE TABLE result (
+        entry PRIMARY KEY NOT NULL,
+        time INTEGER NOT NULL, code INTEGER, words TEXT NOT NULL DEFAULT '',
+        failures INTEGER NOT NULL DEFAULT 0, since INTEGER NOT NULL DEFAULT 0,
+        success INTEGER NOT NULL DEFAULT 0,
+        error_time INTEGER NOT NULL DEFAULT 0, error_code INTEGER,
+        error_words TEXT NOT NULL DEFAULT '',
+        polls INTEGER NOT NULL DEFAULT 0, codes TEXT NOT NULL DEFAULT '{}',
+        seconds REAL NOT NULL DEFAULT 0,
+        fetched INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0,
+        octets INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0,
+        postponed INTEGER NOT NULL DEFAULT 0, spam INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID
+    """,
 )
 
 FIRST_PAGED, LAST_PAGED = 1, 5
 """Versions with one table of pages, each for an account, a sink, a mailbox and a UIDVALIDITY."""
-WITHOUT_UPLOADS = 6
-"""The version without what a sink remembers of unfinished uploads and of its rest."""
+SUCCESSES = "INSERT INTO result (entry, time, success) SELECT post, time, time FROM {table}"
+"""Takes over the last successes, which older versions have noted alone."""
 UPLOADS = (
     "ALTER TABLE message ADD COLUMN upload TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE sink ADD COLUMN rest_until INTEGER NOT NULL DEFAULT 0",
@@ -107,11 +123,14 @@ def steps_from(version: int) -> Callable[[sqlite3.Connection], None]:
         return make_tables
     if FIRST_PAGED <= version <= LAST_PAGED:
         return upgrade_pages
-    if version == WITHOUT_UPLOADS:
-        return add_uploads
-    if version == VERSION:
-        return lambda db: None
-    raise TooNew(version)
+    if version > VERSION:
+        raise TooNew(version)
+
+    def upgrade(db: sqlite3.Connection) -> None:
+        for number in range(version, VERSION):
+            STEPS[number](db)
+
+    return upgrade
 
 
 def make_tables(db: sqlite3.Connection) -> None:
@@ -126,6 +145,17 @@ def add_uploads(db: sqlite3.Connection) -> None:
         db.execute(change)
 
 
+def add_results(db: sqlite3.Connection) -> None:
+    """Replace the table of last successes by that of results."""
+    db.execute(next(table for table in TABLES if "TABLE result " in table))
+    db.execute(SUCCESSES.format(table="success"))
+    db.execute("DROP TABLE success")
+
+
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {6: add_uploads, 7: add_results}
+"""What upgrades a file of a version to the next one."""
+
+
 def upgrade_pages(db: sqlite3.Connection) -> None:
     """Convert the pages of an older version.
 
@@ -138,7 +168,7 @@ def upgrade_pages(db: sqlite3.Connection) -> None:
             db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     make_tables(db)
     if "success" in tables:
-        db.execute("INSERT INTO success SELECT post, time FROM old_success")
+        db.execute(SUCCESSES.format(table="old_success"))
     columns = {row[1] for row in db.execute("PRAGMA table_info(old_message)")}
     pages = db.execute(
         "SELECT id, account, sink, mailbox, uidvalidity FROM old_page ORDER BY id DESC"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from ...flows.ledger import Relative, Resemblance
-from ...flows.outcome import ExitCode, PollFailed
+from ...flows.outcome import GOOD, NEUTRAL, ExitCode, PollCounts, PollFailed, PollResult
 from ...flows.row_states import accepted
 from ...flows.source import Listed, Uid
 from ..folders import make_private_folder, sync_folder
@@ -36,6 +36,25 @@ SELECT other.id FROM sink JOIN sink AS other
     WHERE sink.id = ?
 """
 """The ids of sinks of the same kind: one of them may be the same sink under another name."""
+RESULT = """
+INSERT INTO result (entry, time, code, words, failures, since, success, error_time, error_code,
+    error_words, polls, codes, seconds, fetched, delivered, octets, refused, postponed, spam)
+VALUES (?1, ?2, ?3, ?4, ?5, iif(?5, ?2, 0), iif(?6, ?2, 0), iif(?5, ?2, 0), iif(?5, ?3, NULL),
+    iif(?5, ?4, ''), 1, json_object(?7, 1), ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+ON CONFLICT (entry) DO UPDATE SET
+    time = ?2, code = ?3, words = ?4,
+    failures = iif(?6, 0, failures + ?5),
+    since = iif(?6, 0, iif(since, since, iif(?5, ?2, 0))),
+    success = iif(?6, ?2, success),
+    error_time = iif(?5, ?2, error_time), error_code = iif(?5, ?3, error_code),
+    error_words = iif(?5, ?4, error_words),
+    polls = polls + 1,
+    codes = json_set(codes, '$.' || ?7, coalesce(json_extract(codes, '$.' || ?7), 0) + 1),
+    seconds = seconds + ?8, fetched = fetched + ?9, delivered = delivered + ?10,
+    octets = octets + ?11, refused = refused + ?12, postponed = postponed + ?13, spam = spam + ?14
+"""
+"""Notes the result of a poll: entry, time, code, words, whether it is a failure, whether it is a
+success, the name of the code, the seconds, and the counts."""
 
 
 class LedgerFault(PollFailed):
@@ -52,7 +71,7 @@ class SqliteLedger:
     """
 
     def __init__(self, path: str, clock: Callable[[], float] = time.time) -> None:
-        self._path = path
+        self.path = path
         self.clock = clock
         self._connection: sqlite3.Connection | None = None
         # A daemon's polls call from several threads at once.
@@ -181,17 +200,34 @@ class SqliteLedger:
 
         return self.write(work)
 
-    # Successful polls
+    # Results of polls; ``results.py`` reads them
 
-    def record_success(self, times: Mapping[str, float]) -> None:
-        """Record the Unix times of the last successful polls, by job."""
-        rows = [(stored(post), int(when)) for post, when in times.items()]
-        self.write(lambda db: db.executemany("INSERT OR REPLACE INTO success VALUES (?, ?)", rows))
+    def record_result(
+        self,
+        entry: str,
+        when: float,
+        code: ExitCode,
+        words: str = "",
+        counts: PollCounts | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        """Record how a poll of an entry ended, in one statement; see ``PollResult``."""
+        result = PollResult(entry, when, code, words, counts or PollCounts(), seconds)
+        self.write_one(RESULT, result_row(result))
+
+    def record_results(self, results: Sequence[PollResult]) -> None:
+        """Record how polls ended, in this order and in one transaction."""
+        rows = [result_row(result) for result in results]
+        if len(rows) == 1:
+            self.write_one(RESULT, rows[0])
+        elif rows:
+            self.write(lambda db: db.executemany(RESULT, rows))
 
     def last_success(self) -> Mapping[str, int]:
-        """Return the Unix time of the last successful poll, for each job that ever had one."""
-        rows = self.write(lambda db: db.execute("SELECT post, time FROM success").fetchall())
-        return {as_text(post): when for post, when in rows}
+        """Return the Unix time of the last successful poll, for each entry that ever had one."""
+        query = "SELECT entry, success FROM result WHERE success > 0"
+        rows = self.write(lambda db: db.execute(query).fetchall())
+        return {as_text(entry): when for entry, when in rows}
 
     # The file
 
@@ -203,7 +239,7 @@ class SqliteLedger:
                 with connection:
                     return work(connection)
         except sqlite3.Error as error:
-            raise LedgerFault(self._path, problem_text(error)) from None
+            raise LedgerFault(self.path, problem_text(error)) from None
 
     def write_one(self, statement: str, values: Sequence[object]) -> int:
         """Run one statement that is a transaction by itself; return how many rows it changed.
@@ -220,7 +256,7 @@ class SqliteLedger:
                 finally:
                     connection.isolation_level = "DEFERRED"
         except sqlite3.Error as error:
-            raise LedgerFault(self._path, problem_text(error)) from None
+            raise LedgerFault(self.path, problem_text(error)) from None
 
     def make_durable(self) -> None:
         """Sync everything committed to disk."""
@@ -234,7 +270,7 @@ class SqliteLedger:
                 finally:
                     connection.execute("PRAGMA synchronous = NORMAL")
         except sqlite3.Error as error:
-            raise LedgerFault(self._path, problem_text(error)) from None
+            raise LedgerFault(self.path, problem_text(error)) from None
 
     def close(self) -> None:
         """Close the file."""
@@ -244,15 +280,18 @@ class SqliteLedger:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            make_private(self._path)
+            make_private(self.path)
         except OSError as error:
-            raise LedgerFault(self._path, error.strerror or str(error)) from None
+            raise LedgerFault(self.path, error.strerror or str(error)) from None
+        self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
         # A runtime may call from any thread; write() allows only one at a time.
         connection = sqlite3.connect(
-            self._path, timeout=BUSY_MILLISECONDS / 1000, check_same_thread=False
+            self.path, timeout=BUSY_MILLISECONDS / 1000, check_same_thread=False
         )
-        self._connection = self._prepared(connection)
-        return self._connection
+        return self._prepared(connection)
 
     def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         """Return the connection with the tables of this version; close it if that fails."""
@@ -263,7 +302,7 @@ class SqliteLedger:
         except TooNew as found:
             connection.close()
             raise LedgerFault(
-                self._path,
+                self.path,
                 f"written by a newer mailhaul (version {found}, this one reads {VERSION}); "
                 "use that one, or move the file away: mail that was kept is then fetched again",
             ) from None
@@ -271,6 +310,25 @@ class SqliteLedger:
             connection.close()
             raise
         return connection
+
+
+def result_row(result: PollResult) -> Sequence[object]:
+    """Return the values for ``RESULT``."""
+    code = result.code
+    is_good = code in GOOD
+    is_bad = not is_good and code not in NEUTRAL
+    words = words_of(result)
+    return (
+        *(stored(result.entry), int(result.when), int(code), words, is_bad, is_good, code.name),
+        *(round(result.seconds, 3), *result.counts.values()),
+    )
+
+
+def words_of(result: PollResult) -> str:
+    """Return the error of a poll that failed. Octets that are not UTF-8 are escaped."""
+    if result.code in GOOD:
+        return ""
+    return result.words.encode("utf-8", "backslashreplace").decode()
 
 
 def rename(db: sqlite3.Connection, mailbox_id: int, account: str) -> None:

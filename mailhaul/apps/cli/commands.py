@@ -118,16 +118,19 @@ ACCOUNT is the name of a server in the rc file (FILE), a user, or USER@SERVER.
     ),
     Command(
         "status",
-        "show the accounts of the running daemon",
+        "show how the polls of each account ended, and what waits",
         """\
-usage: mailhaul status [--json | --metrics | --watch]
+usage: mailhaul status [--json | --metrics | --textfile FILE | --watch] [-f FILE]
 
-Shows for each account of the daemon: its state, the last poll and the next one.
---json     for programs
---metrics  for Prometheus
---watch    shows the table until it is interrupted
+Shows each entry of the rc file (FILE): how its last poll ended, and what waits. With a daemon, also
+what it does right now.
+--json      prints a JSON document; "mailhaul schema status" describes it
+--metrics   prints metrics for Prometheus (OpenMetrics)
+--textfile  writes metrics to a file, for the textfile collector of node_exporter
+--watch     shows the table again and again
+Exit status: 0 all is well, 7 an entry fails, 1 nothing was polled yet, 5 invalid arguments
 """,
-        "mailhaul.apps.cli.control:status",
+        "mailhaul.apps.cli.status:status",
     ),
     Command(
         "poll",
@@ -166,14 +169,14 @@ An ACCOUNT is the name of a server in the rc file, or USER@SERVER. The default i
         "sign in at an issuer of tokens (OAuth), or list the tokens",
         """\
 usage: mailhaul login ACCOUNT [--device | --paste] [-f FILE]
-       mailhaul login --list
+       mailhaul login --list [--json]
 
 Asks the issuer of the account for a token: you give your consent in the browser.
 ACCOUNT is a user, a server, or USER@SERVER as in the rc file (FILE).
 --paste   does not open a browser: open the address anywhere, and paste the address that the
           browser ends at, even if it shows an error there
 --device  shows a code to enter on another device, if the issuer allows that
---list    lists the tokens: whose, from which issuer, for what, and until when
+--list    lists the tokens: whose, from which issuer, for what, and until when; --json: as JSON
 """,
         "mailhaul.apps.cli.login:login",
     ),
@@ -192,14 +195,14 @@ ACCOUNT is a user, a server, or USER@SERVER as in the rc file (FILE).
         "quarantine",
         "list, show, retry or delete messages that the sink keeps refusing",
         """\
-usage: mailhaul quarantine [list]
+usage: mailhaul quarantine [list] [--json]
        mailhaul quarantine show ID...
        mailhaul quarantine retry ID... | all
        mailhaul quarantine drop ID...
 
 A message that was refused ten times in a day or more, while others were accepted, is in quarantine:
 it stays on its server and is not offered to the sink again.
-list   lists the messages in quarantine
+list   lists the messages in quarantine; --json: as "mailhaul schema quarantine" describes
 show   shows all details of a message
 retry  offers a message to the sink again at the next poll
 drop   deletes a message from its server at the next poll, without delivering it
@@ -210,12 +213,12 @@ drop   deletes a message from its server at the next poll, without delivering it
         "ledger",
         "list, rename or forget the accounts in the ledger",
         """\
-usage: mailhaul ledger [list]
+usage: mailhaul ledger [list] [--json]
        mailhaul ledger rename OLD NEW
        mailhaul ledger forget NAME
 
 The ledger records which messages were fetched and kept (SEEN), and which are in progress (OPEN).
-list    lists the mailboxes in the ledger
+list    lists the mailboxes in the ledger; --json: as "mailhaul schema ledger" describes
 rename  moves the records of account OLD to NEW, so that its messages are not fetched again
 forget  deletes the records of an account; messages kept on its server are fetched again
 No poll of these accounts may be running.
@@ -232,6 +235,27 @@ Replays a transcript that "mailhaul --transcript FILE" has recorded, without any
 shows where this version would do something else.
 """,
         "mailhaul.apps.cli.transcript:play",
+    ),
+    Command(
+        "schema",
+        "print the JSON Schema of an output for programs",
+        """\
+usage: mailhaul schema [NAME]
+
+Prints the JSON Schema (2020-12) of an output for programs. Without NAME, lists the names.
+""",
+        "mailhaul.apps.cli.schema:schema",
+    ),
+    Command(
+        "version",
+        "show the versions of all parts, and which extras are installed",
+        """\
+usage: mailhaul version [--json]
+
+Prints the versions of mailhaul and of what it uses, and which extras are installed.
+"mailhaul -V" prints what the rc file means.
+""",
+        "mailhaul.apps.cli.about:about",
     ),
     Command(
         "conformance",

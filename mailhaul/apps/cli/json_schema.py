@@ -44,4 +44,10 @@ def one_of(values: Iterable[str | None]) -> Schema:
 def whole(title: str, name: str, version: int, fields: Schema) -> Schema:
     """Return the schema of a document; ``name`` and ``version`` are in its first two fields."""
     begin = {"document": {"const": name}, "version": {"const": version}}
-    return {"$schema": DIALECT, "title": title, **of_fields({**begin, **fields})}
+    about = {
+        "$schema": DIALECT,
+        "$id": f"urn:mailhaul:schema:{name.removeprefix('mailhaul-')}",
+        "title": title,
+        "description": f'The output of "{title}".',
+    }
+    return {**about, **of_fields({**begin, **fields})}

@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from ...adapters.config.caller import Caller
 from ...adapters.ledger.store import SqliteLedger
 from ...flows.outcome import ExitCode
 from ..polls.lines import Lines, escape
 from ..polls.state_folder import state_folder
+from ..polls.status import COUNT, as_text, closed, shown
 from .commands import invalid
 
 
 def ledger(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     """Run ``mailhaul ledger`` with these arguments. Raises Misused and LedgerFault."""
+    as_json = "--json" in arguments
+    arguments = [word for word in arguments if word != "--json"]
     action, *names = arguments or ("list",)
     wanted = {"list": 0, "rename": 2, "forget": 1}
-    if wanted.get(action) != len(names) or not all(names):
+    unwanted = as_json and action != "list"
+    if unwanted or wanted.get(action) != len(names) or not all(names):
         raise invalid(arguments)
     path = os.path.join(state_folder(caller, os.environ), "ledger.db")
     store = SqliteLedger(path)
@@ -26,7 +31,8 @@ def ledger(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     known = store.accounts() if os.path.exists(path) else ()
     try:
         if action == "list":
-            sys.stdout.write("".join(f"{line}\n" for line in table(known)))
+            text = "".join(f"{line}\n" for line in table(known))
+            sys.stdout.write(as_text(document(known)) if as_json else text)
             return ExitCode.SUCCESS if known else ExitCode.NOMAIL
         return act(action, names, {row[0] for row in known}, store, lines)
     finally:
@@ -68,3 +74,36 @@ def table(known: Sequence[tuple[str, str, int, int]]) -> Sequence[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def document(known: Sequence[tuple[str, str, int, int]]) -> dict[str, Any]:
+    """Return what ``--json`` prints; see ``SCHEMA``."""
+    return {
+        "mailboxes": [
+            {"account": shown(account), "mailbox": shown(name), "seen": seen, "open": under_way}
+            for account, name, seen, under_way in known
+        ]
+    }
+
+
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": "urn:mailhaul:schema:ledger",
+    "title": "mailhaul ledger list --json",
+    "description": "How many messages the ledger knows of each mailbox.",
+    **closed(
+        {
+            "mailboxes": {
+                "type": "array",
+                "items": closed(
+                    {
+                        "account": {"type": "string"},
+                        "mailbox": {"type": "string"},
+                        "seen": {**COUNT, "description": "Messages that were fetched and kept."},
+                        "open": {**COUNT, "description": "Messages that are in progress."},
+                    }
+                ),
+            }
+        }
+    ),
+}

@@ -17,7 +17,7 @@ from ...adapters.oauth.consent import begin_code_flow, by_device, finish_code_fl
 from ...adapters.oauth.grants import Issuer
 from ...adapters.oauth.keeper import TokenKeeper, lacking
 from ...adapters.oauth.loopback import Loopback
-from ...adapters.oauth.store import SavedToken, TokenStore, all_tokens
+from ...adapters.oauth.store import TokenStore
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Flow
 from ...protocols.oauth.advice import advice_for
@@ -50,8 +50,10 @@ class Target(Record):
 def login(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     """Run ``mailhaul login``. Raises Misused, PollFailed, ConfigErrors and ConfigRefused."""
     words, flags, rcfile = split_arguments(arguments)
-    if flags == {"--list"} and not words:
-        write(sys.stdout, "".join(f"{line}\n" for line in table(state_folder(caller, os.environ))))
+    if "--list" in flags and flags <= {"--list", "--json"} and not words:
+        from .login_list import token_list  # not needed to sign in
+
+        write(sys.stdout, token_list(state_folder(caller, os.environ), as_json="--json" in flags))
         return ExitCode.SUCCESS
     if len(words) != 1 or flags - {"--device", "--paste"} or len(flags) > 1:
         raise invalid(arguments)
@@ -300,43 +302,3 @@ def sign_out(target: Target, context: PollContext, lines: Lines) -> ExitCode:
     run(keeper.forget())
     lines.say(f"{escape(account.label)}: signed out; the token is removed")
     return ExitCode.SUCCESS
-
-
-# Listing
-
-
-def table(folder: str) -> list[str]:
-    """Return a table with one line for each token."""
-    found = list(all_tokens(os.path.join(folder, "tokens")))
-    if not found:
-        return ["there are no tokens"]
-    rows = [("USER", "ISSUER", "GRANT", "EXPIRES", "STATE", "SCOPE")]
-    rows += [
-        (
-            *(escape(owner.user), escape(owner.issuer), owner.grant),
-            moment(token.expires) if token.access else "-",
-            state_of(token),
-            escape(" ".join(token.scope)) or "-",
-        )
-        for owner, token in found
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
-def state_of(token: SavedToken) -> str:
-    """Return what is known of a token in a word or two."""
-    if token.failures:
-        words = {"consent": "consent needed", "mail": "refused by mail server"}
-        return words.get(token.kind, token.reason)
-    if token.expires > time.time():
-        return "valid"
-    return "renewed when needed" if token.refresh else "expired"
-
-
-def moment(when: float) -> str:
-    """Return a time in the local time zone."""
-    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(when))

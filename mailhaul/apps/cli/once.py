@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TextIO
 
 from ...adapters.config.caller import Caller
 from ...adapters.config.load import Configuration
@@ -12,11 +14,11 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.ledger.store import LedgerFault
 from ...adapters.sinks.kinds import chosen_sink
 from ...flows.channel import Channel, Endpoint
-from ...flows.outcome import GOOD, ExitCode
-from ...protocols.record import replace
+from ...flows.outcome import ExitCode, PollCounts, PollResult
+from ...protocols.record import Record, replace
 from ...runtimes import blocking
 from ...runtimes.engine import ChannelObserver, Engine
-from ..polls.accounts import keys_for, user_at_server, with_typed_password
+from ..polls.accounts import keys_for, with_typed_password
 from ..polls.context import Hold, PollContext, context_for, make_context
 from ..polls.interrupted import Interrupted
 from ..polls.lines import Lines
@@ -33,54 +35,115 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines, hold: H
     if configuration.run.check:
         lines.detail("Check mode enabled, not fetching mail")
     context = replace(make_context(configuration, caller, lines), hold=hold)
-    accounts = configuration.accounts
+    names, recorder = keys_for(configuration.accounts), Recorder(context, lines)
+    waiting = any(one.idle for one in configuration.accounts) and not context.check
+    run = Run(configuration, names, context, recorder, waiting)
     try:
-        waiting = any(one.idle for one in accounts) and not configuration.run.check
-        if configuration.run.one_by_one or (len(accounts) == 1 and not waiting):
-            codes: Sequence[ExitCode] = [run_alone(one, context, lines) for one in accounts]
-            number = 0
-        else:
-            if waiting:
-                from .waiting import poll_and_wait as poll_together
-            else:
-                from .side_by_side import poll_side_by_side as poll_together
+        if has_bars(configuration, lines) and not waiting:
+            from .progress import progress
 
-            # All passwords are asked for first, so that prompts and output do not mix.
-            accounts = tuple(with_typed_password(settings, caller.home) for settings in accounts)
-            codes, number = poll_together(accounts, context, lines)
-        note_successes(accounts, codes, context, lines)
+            # A prompt would be drawn over.
+            run = replace(run, configuration=with_passwords(configuration, caller))
+            with progress(lines, names) as above:
+                codes, number = run_all(run, above, caller)
+        else:
+            codes, number = run_all(run, lines, caller)
     finally:
+        recorder.record()
         context.ledger.close()
     if number:
         raise Interrupted(number)
     return combined_code(codes)
 
 
-def note_successes(
-    accounts: Sequence[AccountSettings],
-    codes: Sequence[ExitCode],
-    context: PollContext,
-    lines: Lines,
-) -> None:
-    """Record the last successful poll of each account, for a daemon and for ``mailhaul status``."""
-    now = time.time()
-    times = {key: now for key, code in zip(keys_for(accounts), codes, strict=True) if code in GOOD}
-    if not times or context.check:
-        return
+class Run(Record):
+    """What is polled, the names of the entries, and whether some then wait for new mail."""
+
+    configuration: Configuration
+    names: Sequence[str]
+    context: PollContext
+    recorder: Recorder
+    waiting: bool
+
+
+def run_all(run: Run, lines: Lines, caller: Caller) -> tuple[Sequence[ExitCode], int]:
+    """Poll all accounts; return their codes, and the signal that ended the run or 0."""
+    accounts, one_by_one = run.configuration.accounts, run.configuration.run.one_by_one
+    if one_by_one or (len(accounts) == 1 and not run.waiting):
+        each = zip(accounts, run.names, strict=True)
+        return [run_alone(one, run.context, lines, name, run.recorder) for one, name in each], 0
+    if run.waiting:
+        from .waiting import poll_and_wait as poll_together
+    else:
+        from .side_by_side import poll_side_by_side as poll_together
+
+    # All passwords are asked for first, so that prompts and output do not mix.
+    accounts = with_passwords(run.configuration, caller).accounts
+    return poll_together(accounts, run.names, run.context, lines, run.recorder)
+
+
+def with_passwords(configuration: Configuration, caller: Caller) -> Configuration:
+    """Ask for the passwords that the user has to type."""
+    accounts = configuration.accounts
+    return configuration.with_accounts([with_typed_password(one, caller.home) for one in accounts])
+
+
+def has_bars(configuration: Configuration, lines: Lines) -> bool:
+    """Whether progress is shown by bars: on a terminal, unless the user wants other output."""
+    settings = configuration.globals
+    others = lines.verbosity != 1 or lines.is_log or settings.showdots
+    if others or not settings.progress or not is_terminal(lines.out):
+        return False
+    from importlib.util import find_spec
+
+    return find_spec("rich") is not None
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether this stream is a terminal on which can be drawn."""
     try:
-        context.ledger.record_success(times)
-    except LedgerFault as fault:
-        # The mail was delivered, and nothing depends on this record.
-        lines.detail(str(fault))
+        return stream.isatty() and os.environ.get("TERM", "dumb") not in {"", "dumb", "unknown"}
+    except ValueError:
+        return False
 
 
-def run_alone(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
+class Recorder:
+    """Keeps how polls ended, and records it in the ledger: for a daemon and ``mailhaul status``."""
+
+    def __init__(self, context: PollContext, lines: Lines) -> None:
+        self._context = context
+        self._lines = lines
+        self._results: list[PollResult] = []
+
+    def note(
+        self, name: str, code: ExitCode, words: str, counts: PollCounts, seconds: float
+    ) -> None:
+        """Keep how a poll ended."""
+        self._results.append(PollResult(name, time.time(), code, words, counts, seconds))
+
+    def record(self) -> None:
+        """Record what was kept. A test run (``--check``) leaves no record."""
+        results, self._results = self._results, []
+        if not results or self._context.check:
+            return
+        try:
+            self._context.ledger.record_results(results)
+        except LedgerFault as fault:
+            # The mail was delivered, and nothing depends on this record.
+            self._lines.detail(str(fault))
+
+
+def run_alone(
+    settings: AccountSettings, context: PollContext, lines: Lines, name: str, recorder: Recorder
+) -> ExitCode:
     """Poll one account on the blocking runtime."""
     observer = load_meanwhile(settings, context) if settings.plugin else context.observer
     engine = Engine(time.monotonic, observer)
-    lines = lines.of(user_at_server(settings))
-    context = context_for(context, lines)
-    return blocking.run(poll_account(settings, context, lines), engine)
+    poll = lines.of(name)
+    began = time.monotonic()
+    code = blocking.run(poll_account(settings, context_for(context, poll), poll), engine)
+    recorder.note(name, code, *poll.take(), time.monotonic() - began)
+    return code
 
 
 def load_meanwhile(settings: AccountSettings, context: PollContext) -> ChannelObserver:

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from ...adapters.config.caller import Caller
 from ...adapters.ledger.quarantine import Stuck, drop, retry, stuck
@@ -14,14 +15,18 @@ from ...flows.outcome import ExitCode
 from ...flows.source import format_uid
 from ..polls.lines import Lines, escape, write
 from ..polls.state_folder import state_folder
+from ..polls.status import COUNT, TIME_OR_NULL, as_text, closed, shown
+from ..polls.times import iso
 from .commands import invalid
 
 
 def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     """Run ``mailhaul quarantine`` with these arguments. Raises Misused and LedgerFault."""
+    as_json = "--json" in arguments
+    arguments = [word for word in arguments if word != "--json"]
     action, *keys = arguments or ("list",)
     known = action in {"show", "retry", "drop"} and keys
-    if not (known or list(arguments) in ([], ["list"])):
+    if (as_json and action != "list") or not (known or list(arguments) in ([], ["list"])):
         raise invalid(arguments)
     if "" in keys:
         # An empty argument may be an unset variable of a script; it must not mean any message.
@@ -33,7 +38,8 @@ def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCo
     found: Sequence[Stuck] = stuck(ledger) if os.path.exists(path) else ()
     try:
         if action == "list":
-            write(sys.stdout, "".join(f"{line}\n" for line in table(found)))
+            text = "".join(f"{line}\n" for line in table(found))
+            write(sys.stdout, as_text(document(found)) if as_json else text)
             return ExitCode.SUCCESS if found else ExitCode.NOMAIL
         return act(action, keys, found, ledger, lines)
     finally:
@@ -99,6 +105,56 @@ def described(message: Stuck) -> str:
         "reason": escape(message.reason),
     }
     return "".join(f"{name + ':':9}{fact}\n" for name, fact in facts.items())
+
+
+def document(found: Sequence[Stuck]) -> dict[str, Any]:
+    """Return what ``--json`` prints; see ``SCHEMA``."""
+    return {
+        "messages": [
+            {
+                "id": message.key,
+                "account": shown(message.account),
+                "mailbox": shown(message.mailbox),
+                "uid": format_uid(message.uid),
+                "octets": message.size,
+                "sink": shown(message.sink),
+                "tries": message.tries,
+                "first": iso(message.since),
+                "last": iso(message.tried),
+                "reason": shown(message.reason),
+            }
+            for message in found
+        ]
+    }
+
+
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": "urn:mailhaul:schema:quarantine",
+    "title": "mailhaul quarantine list --json",
+    "description": "The messages that are not offered to the sink any more.",
+    **closed(
+        {
+            "messages": {
+                "type": "array",
+                "items": closed(
+                    {
+                        "id": {"type": "string", "description": "For show, retry and drop."},
+                        "account": {"type": "string"},
+                        "mailbox": {"type": "string"},
+                        "uid": {"type": "string"},
+                        "octets": COUNT,
+                        "sink": {"type": "string"},
+                        "tries": COUNT,
+                        "first": {**TIME_OR_NULL, "description": "The first refusal."},
+                        "last": {**TIME_OR_NULL, "description": "The last refusal."},
+                        "reason": {"type": "string"},
+                    }
+                ),
+            }
+        }
+    ),
+}
 
 
 def moment(when: int) -> str:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import io
 import signal
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ...adapters.config.settings import AccountSettings
-from ...flows.outcome import ExitCode
+from ...flows.outcome import ExitCode, PollCounts
 from ...protocols.record import replace
 from ...runtimes import several
 from ..polls.context import PollContext
 from ..polls.inherited import is_wanted
 from ..polls.interrupted import Deadline, Interrupted, SignalHandler, place_of
-from ..polls.limited import LimitedPoll, Limits
+from ..polls.limited import LimitedPoll, Limits, PollHooks
 from ..polls.lines import Lines
+
+if TYPE_CHECKING:
+    from ...flows.report import Event
+    from .once import Recorder
 
 GRACE = 10.0
 """Seconds after which a signal ends the run, even if a server or sink does not reply."""
@@ -28,9 +33,12 @@ class BufferedLines(Lines):
     """The lines of one account, kept until its poll ends or is the only one left."""
 
     def __init__(self, lines: Lines) -> None:
-        self._texts = io.StringIO(), io.StringIO()
+        out = io.StringIO()
+        # If both go to the same place, they stay in order.
+        self._texts = out, out if lines.err is lines.out else io.StringIO()
         super().__init__(lines.verbosity, *self._texts, lines.program)
         self._lines = lines
+        self.shows_messages = lines.shows_messages
 
     def print(self) -> None:
         """Print all kept lines: first the output, then the errors."""
@@ -38,6 +46,18 @@ class BufferedLines(Lines):
             self._lines.pass_on(stream, text.getvalue())
             text.seek(0)
             text.truncate()
+
+    def note(self, event: Event, account: str = "") -> None:
+        """Take note of what a flow reports, at once."""
+        self._lines.note(event, account)
+
+    def counter(self, account: str) -> Callable[[int], None] | None:
+        """Return what is called with the octets of messages that arrive, if anything is."""
+        return self._lines.counter(account)
+
+    def closing(self, counts: PollCounts, account: str = "") -> str:
+        """Return a line about a poll that is over; "" for none."""
+        return self._lines.closing(counts, account)
 
     def stop_buffering(self) -> None:
         """Print the kept lines, and all later lines immediately."""
@@ -70,15 +90,26 @@ class Outputs:
         if len(self._kept) == 1 and self._may_stop:
             self._kept[0].stop_buffering()
 
-    def report(self, place: int, fault: Exception) -> None:
-        """Print that a poll has failed because of a bug."""
-        self.of(place).complain(f"internal error, please report it: {place_of(fault)}")
+    def report(self, place: int, fault: Exception, recorder: Recorder, name: str) -> None:
+        """Print and record that a poll has failed because of a bug."""
+        words, code = f"internal error, please report it: {place_of(fault)}", ExitCode.UNDEFINED
+        self.of(place).complain(words, name, code.name)
+        recorder.note(name, code, words, PollCounts(), 0.0)
+
+
+def hooks_for(name: str, recorder: Recorder) -> PollHooks:
+    """Return the hooks for the polls of an entry, which keep how each ended."""
+    return PollHooks(name, ended=partial(recorder.note, name))
 
 
 def poll_side_by_side(
-    accounts: Sequence[AccountSettings], context: PollContext, lines: Lines
+    accounts: Sequence[AccountSettings],
+    names: Sequence[str],
+    context: PollContext,
+    lines: Lines,
+    recorder: Recorder,
 ) -> tuple[Sequence[ExitCode], int]:
-    """Poll these accounts concurrently.
+    """Poll these accounts concurrently; ``names`` are those of their entries in logs.
 
     Return their exit codes in the same order, and the number of the signal that ended the run, or
     0.
@@ -93,12 +124,13 @@ def poll_side_by_side(
             codes[place] = await poll.run()
         except Exception as fault:
             # The other accounts must still be polled.
-            outputs.report(place, fault)
+            outputs.report(place, fault, recorder, names[place])
         finally:
             outputs.ended(place)
 
     polls = [
-        LimitedPoll(limits, settings, outputs.of(place)) for place, settings in enumerate(accounts)
+        LimitedPoll(limits, settings, outputs.of(place), hooks_for(names[place], recorder))
+        for place, settings in enumerate(accounts)
     ]
     try:
         with handler.installed():

@@ -12,16 +12,17 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import trio
 
 from ..polls.accounts import user_at_server
 from ..polls.interrupted import place_of
-from ..polls.jobs import Job, JobState
+from ..polls.jobs import Job
 from ..polls.state_folder import socket_path
-from .scheduler import Scheduler
+from ..polls.status import shown
+from .view import View
 
 __all__ = ["Control", "socket_path"]
 MAX_OCTETS = 4096
@@ -31,8 +32,9 @@ MAX_OCTETS = 4096
 class Control:
     """Answers requests at one path."""
 
-    def __init__(self, scheduler: Scheduler, path: str) -> None:
-        self._scheduler = scheduler
+    def __init__(self, view: View, path: str) -> None:
+        self._view = view
+        self._scheduler = view.scheduler
         self._path = path
 
     async def run(self) -> None:
@@ -61,23 +63,25 @@ class Control:
                         break
                     request += some
                 words = request.decode("utf-8", "surrogateescape").split()
-                await stream.send_all(self._safe_reply(words))
+                await stream.send_all(await self._safe_reply(words))
 
-    def _safe_reply(self, words: Sequence[str]) -> bytes:
+    async def _safe_reply(self, words: Sequence[str]) -> bytes:
         """Return the answer. A fault in it is reported to this client and affects nothing else."""
         try:
-            return self.reply(words).encode()
+            return (await self.reply(words)).encode()
         except Exception as fault:
             problem = f"internal error, please report it: {place_of(fault)}"
             return f"{json.dumps({'error': problem})}\n".encode()
 
-    def reply(self, words: Sequence[str]) -> str:
+    async def reply(self, words: Sequence[str]) -> str:
         """Carry out a request, and return the answer."""
         match words:
             case ["status"]:
-                return json.dumps([described(job) for job in self._scheduler.jobs]) + "\n"
+                return json.dumps(await self._view.document()) + "\n"
             case ["metrics"]:
-                return metrics(self._scheduler.jobs)
+                return await self._view.metrics()
+            case ["metrics", "plain"]:
+                return await self._view.metrics(openmetrics=False)
             case ["poll" | "pause" | "resume" as action, *names]:
                 return json.dumps(self._act(action, names)) + "\n"
             case _:
@@ -90,7 +94,7 @@ class Control:
                 self._scheduler.wake_one(job)
             else:
                 self._scheduler.pause(job, paused=action == "pause")
-        return {"done": action, "accounts": [shown(job.name) for job in jobs]}
+        return {"done": action, "accounts": [shown(job.key) for job in jobs]}
 
 
 def is_named(job: Job, names: Sequence[str]) -> bool:
@@ -100,11 +104,6 @@ def is_named(job: Job, names: Sequence[str]) -> bool:
     # A name with blanks comes as several words, and one that is not UTF-8 comes escaped.
     asked = {*names, " ".join(names)}
     return bool(asked & (known | set(map(shown, known))))
-
-
-def shown(name: str) -> str:
-    """Return a name in which octets that are not UTF-8 are escaped: JSON cannot hold them."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def listen(path: str) -> trio.socket.SocketType:
@@ -124,64 +123,3 @@ def listen(path: str) -> trio.socket.SocketType:
         os.umask(before)
     sock.listen()
     return trio.socket.from_stdlib_socket(sock)
-
-
-def described(job: Job) -> dict[str, object]:
-    """Return the state of one job, for JSON. Times are Unix time or null, durations in seconds."""
-    due = job.schedule.due - trio.current_time()
-    waits = job.state is JobState.WAITING
-    state = "parked" if waits and job.schedule.parked else job.state
-    if job.needs_consent and waits:
-        state = "consent needed"
-    return {
-        "account": shown(job.name),
-        "protocol": job.settings.protocol,
-        "state": state,
-        "polls": job.polls,
-        "last_code": None if job.last_code is None else job.last_code.name,
-        "last_poll": job.last_poll or None,
-        "last_success": job.last_success or None,
-        "next_poll_in": max(0.0, round(due, 1)) if waits and job.polls else None,
-        "failures": failures_of(job),
-        "token": shown(job.token_trouble[2]) or None,
-    }
-
-
-def metrics(jobs: Sequence[Job]) -> str:
-    """Return OpenMetrics text: https://prometheus.io/docs/specs/om/open_metrics_spec/"""
-    lines: list[str] = []
-    for name, kind, help, value in FAMILIES:
-        lines += [f"# TYPE mailhaul_{name} {kind}", f"# HELP mailhaul_{name} {help}"]
-        suffix = "_total" if kind == "counter" else ""
-        for job in jobs:
-            account = shown(job.name).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-            lines.append(f'mailhaul_{name}{suffix}{{account="{account}"}} {value(job)}')
-    return "\n".join([*lines, "# EOF", ""])
-
-
-def polls_of(job: Job) -> int:
-    """Return how many polls were made."""
-    return job.polls
-
-
-def failures_of(job: Job) -> int:
-    """Return how many polls in a row have failed."""
-    return job.schedule.failures
-
-
-def success_of(job: Job) -> float:
-    """Return the time of the last successful poll, in Unix time."""
-    return job.last_success
-
-
-def consent_of(job: Job) -> int:
-    """Return 1 if the user has to sign in, otherwise 0."""
-    return int(job.needs_consent)
-
-
-FAMILIES: Sequence[tuple[str, str, str, Callable[[Job], float]]] = (
-    ("polls", "counter", "Polls so far.", polls_of),
-    ("failures", "gauge", "Failed polls since the last successful one.", failures_of),
-    ("last_success_timestamp_seconds", "gauge", "Time of the last successful poll.", success_of),
-    ("consent_needed", "gauge", "Whether the user has to sign in (mailhaul login).", consent_of),
-)

@@ -23,17 +23,17 @@ class Log(Lines):
         if isinstance(before, LogLines) and before is not to:
             before.close()
 
-    def say(self, text: str, account: str = "") -> None:
+    def say(self, text: str, account: str = "", code: str = "") -> None:
         """Write a line of progress, unless silent."""
-        self._current.say(text, account)
+        self._current.say(text, account, code)
 
     def detail(self, text: str, account: str = "") -> None:
         """Write a line if the user asked for details."""
         self._current.detail(text, account)
 
-    def complain(self, text: str, account: str = "") -> None:
+    def complain(self, text: str, account: str = "", code: str = "") -> None:
         """Write an error, silent or not."""
-        self._current.complain(text, account)
+        self._current.complain(text, account, code)
 
     def record(self, facts: Mapping[str, object]) -> None:
         """Write a record of the outcome of a message."""

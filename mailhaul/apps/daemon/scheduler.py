@@ -9,15 +9,16 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
 import trio
 
 from ...adapters.config.settings import AccountSettings
+from ...adapters.ledger.results import EntryResult, with_result
 from ...adapters.sources.imap_notify import NotWatched
-from ...flows.outcome import GOOD, ExitCode
+from ...flows.outcome import GOOD, ExitCode, PollResult
 from ...flows.schedule import CORRECTED
 from ..polls.accounts import keys_for
 from ..polls.interrupted import place_of
@@ -30,6 +31,9 @@ LAST_SECONDS = 20.0
 
 TOLD_AFTER = 3
 """Refused logins in a row after which the user gets a mail, as from fetchmail."""
+
+MAX_UNWRITTEN = 10_000
+"""Results that are kept for the ledger while it cannot be written."""
 
 TASK = "job"
 """The name of all tasks that run a job: by default, trio would make a string for each."""
@@ -58,6 +62,10 @@ class Scheduler:
         self.jobs: list[Job] = []
         self.last_success: dict[str, float] = {}
         """The time of the last successful poll of any run, by job keys (Unix time)."""
+        self.results: dict[str, EntryResult] = {}
+        """How the polls of any run ended, by job keys."""
+        self.unwritten: list[PollResult] = []
+        """Results that the ledger does not have yet."""
         self._told: dict[str, str] = {}
         """What was reported to the user by mail, and the key of the job that found it: whose token
         is missing, or the key itself if the server refuses a login."""
@@ -257,8 +265,10 @@ class Scheduler:
 
     def _note_fault(self, job: Job, fault: Exception) -> None:
         """Log an unexpected exception of a poll in one line: it fails this job only."""
-        self._lines.complain(f"{job.name}: internal error, please report it: {place_of(fault)}")
-        self._note(job, ExitCode.UNDEFINED)
+        words = f"internal error, please report it: {place_of(fault)}"
+        code = ExitCode.UNDEFINED
+        self._lines.complain(f"{job.name}: {words}", job.key, code.name)
+        self._note(job, code, words)
 
     async def _poll(self, job: Job) -> None:
         job.state = JobState.POLLING
@@ -302,16 +312,32 @@ class Scheduler:
         if self.stopping or job.unwanted or job.paused:
             job.scope.cancel()
 
-    def _note(self, job: Job, code: ExitCode) -> None:
+    def _note(self, job: Job, code: ExitCode, fault: str = "") -> None:
         job.polls += 1
         job.last_code = code
         job.last_poll = self._wall_clock()
         if code in GOOD:
             job.last_success = self.last_success[job.key] = job.last_poll
+        words, counts, seconds = job.take_end()
+        self.note_result(PollResult(job.key, job.last_poll, code, fault or words, counts, seconds))
         cure = SIGNED_IN if job.needs_consent else CORRECTED
         if remark := job.schedule.ended(trio.current_time(), code, cure):
-            self._lines.complain(f"{job.name}: {remark}")
+            self._lines.complain(f"{job.name}: {remark}", job.key, code.name)
         self._note_login(job, code)
+
+    def note_result(self, result: PollResult) -> None:
+        """Note how a poll ended. The service writes it to the ledger."""
+        before = self.results.get(result.entry) or EntryResult(result.entry)
+        self.results[result.entry] = with_result(before, result)
+        self.unwritten.append(result)
+        del self.unwritten[:-MAX_UNWRITTEN]
+
+    def load_results(self, results: Mapping[str, EntryResult]) -> None:
+        """Take over what the ledger knows of earlier runs. Call it before ``set_accounts``."""
+        self.results |= results
+        self.last_success |= {
+            name: float(result.success) for name, result in results.items() if result.success
+        }
 
     def _note_login(self, job: Job, code: ExitCode) -> None:
         """Send the user a mail about a login that is refused, or accepted again."""
@@ -335,7 +361,7 @@ class Scheduler:
         why = ""
         try:
             why = await self._pool.send_login_notice(
-                job.settings, self._lines, refused=refused, reason=reason
+                job.settings, self._lines, refused=refused, reason=reason, name=job.key
             )
         except Exception as fault:
             why = place_of(fault)
@@ -347,4 +373,4 @@ class Scheduler:
             self._told = {one: key for one, key in self._told.items() if key != job.key}
         if why:
             problem = f"{job.name}: the mail about its login cannot be sent: {why}"
-            self._lines.complain(problem)
+            self._lines.complain(problem, job.key)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
@@ -20,8 +20,9 @@ from ...adapters.config.options import GLOBAL, OPTIONS
 from ...adapters.config.secret_table import needs_password
 from ...adapters.config.secrets import have_changed
 from ...adapters.config.settings import AccountSettings, GlobalSettings
+from ...adapters.ledger.results import entry_results
 from ...adapters.ledger.store import LedgerFault
-from ...flows.outcome import ExitCode, PollFailed
+from ...flows.outcome import ExitCode, PollFailed, PollResult
 from ...flows.reminders import Reminders
 from ...protocols.record import replace
 from ..polls.context import PollContext, local_hostname, make_context
@@ -37,6 +38,10 @@ from .network import watch_network
 from .notify import Notifier
 from .scheduler import LAST_SECONDS, Scheduler
 from .side_work import attempt, fenced
+from .view import View
+
+if TYPE_CHECKING:
+    from .exposition import Exposition
 
 T = TypeVar("T")
 TICK = 5.0
@@ -48,14 +53,17 @@ ASLEEP = 10.0
 
 
 LAST_NOTES = 5.0
-"""Seconds that the ledger may take to store the last success of each account at the end."""
+"""Seconds that the ledger may take to store the last results at the end."""
 CALM = 30.0
 """Seconds after a failed poll before a changed file leads to the next one: a file that is written
 again and again must not cause one refused login after the other."""
 MAY_BE_PASSWORD = frozenset({ExitCode.AUTHFAIL, ExitCode.IOERR})
 """Codes of polls that may succeed with another password."""
 PROCESS = frozenset(
-    {"daemon", "logfile", "syslog", "jsonlog", "maxconnections", "pidfile", "properties"}
+    {
+        *("daemon", "logfile", "syslog", "jsonlog", "maxconnections", "pidfile", "properties"),
+        *("metrics", "metricsanywhere", "progress"),
+    }
 )
 """Words after ``set`` that are about the process; all others are about polls."""
 
@@ -104,16 +112,18 @@ class Service:
         self._ledger = context.ledger
         self.scheduler = Scheduler(self.pool, self._lines)
         self._interval = configuration.globals.daemon
+        self.view = View(self.scheduler, self.pool, lambda: self._interval)
+        self.exposition: Exposition | None = None
+        self._metrics_wanted = trio.Event()
         self._side_threads = trio.CapacityLimiter(8)
         self._reload_wanted = trio.Event()
         self._stamp: tuple[int, int] | None = None
-        self._written: dict[str, float] = {}
         self._deadline = Deadline()
 
     async def run(self) -> ExitCode:
         """Serve until a signal ends it, then return SUCCESS."""
         self._lines.say(f"starting mailhaul {__version__} daemon")
-        attempt("ledger", self._load_successes, self._lines.complain)
+        attempt("ledger", self._load_results, self._lines.complain)
         self.scheduler.set_accounts(self._configuration.accounts, float(self._interval))
         try:
             async with trio.open_nursery() as nursery:
@@ -123,7 +133,7 @@ class Service:
                 await self.scheduler.run()
                 nursery.cancel_scope.cancel()
             with trio.move_on_after(LAST_NOTES):
-                await fenced("status", self._note_successes, self._lines.complain)
+                await fenced("status", self._note_results, self._lines.complain)
         finally:
             with self._deadline:
                 attempt("ledger", self._ledger.close, self._lines.complain)
@@ -140,10 +150,21 @@ class Service:
             "status": self._note_status,
             "watchdog": self._feed_watchdog,
             "control socket": Control(
-                self.scheduler, socket_path(self._caller, self._configuration.globals)
+                self.view, socket_path(self._caller, self._configuration.globals)
             ).run,
+            "metrics": self._serve_metrics,
             "network": lambda: watch_network(lambda: self._renew("has another address")),
         }
+
+    async def _serve_metrics(self) -> None:
+        """Serve metrics over HTTP, from the first time that the configuration asks for it."""
+        if self._configuration.globals.metrics is None:
+            await self._metrics_wanted.wait()
+        from .exposition import Exposition  # few daemons need it, and it needs an extra
+
+        self.exposition = Exposition(self.view, self._lines.say)
+        self.exposition.use(self._configuration.globals.metrics)
+        await self.exposition.run()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Run work that may block, such as on a hung disk, in a thread of its own."""
@@ -151,34 +172,39 @@ class Service:
             work, abandon_on_cancel=True, limiter=self._side_threads
         )
 
-    # The last successful polls
+    # The results of polls
 
-    def _load_successes(self) -> None:
-        """Read the times of the last successful polls from the ledger."""
+    def _load_results(self) -> None:
+        """Read from the ledger how earlier polls ended."""
         # If the ledger cannot be read, each poll reports it.
         with suppress(LedgerFault):
-            self._written = dict(self._ledger.last_success())
-            self.scheduler.last_success |= self._written
+            self.scheduler.load_results(entry_results(self._ledger))
 
-    def _successes(self) -> dict[str, float]:
-        """Return the times that the ledger does not have yet."""
-        return dict(self.scheduler.last_success.items() - self._written.items())
-
-    def _store_successes(self, successes: Mapping[str, float]) -> None:
-        """Store these times in the ledger."""
-        if successes:
-            with suppress(LedgerFault):
-                self._ledger.record_success(successes)
-                self._written |= successes
+    def _store_results(self, results: Sequence[PollResult]) -> bool:
+        """Store these results in the ledger, if that is possible."""
+        try:
+            self._ledger.record_results(results)
+        except LedgerFault:
+            return False
+        return True
 
     async def _note_status(self) -> None:
         while True:
             await trio.sleep(TICK)
             self._notifier.status(self._status())
-            await self._note_successes()
+            await self._note_results()
 
-    async def _note_successes(self) -> None:
-        await self._in_thread(partial(self._store_successes, self._successes()))
+    async def _note_results(self) -> None:
+        results = self.scheduler.unwritten
+        if not results:
+            return
+        self.scheduler.unwritten = []
+        stored = False
+        try:
+            stored = await self._in_thread(partial(self._store_results, results))
+        finally:
+            if not stored:
+                self.scheduler.unwritten[:0] = results
 
     def _status(self) -> str:
         jobs = self.scheduler.jobs
@@ -249,7 +275,7 @@ class Service:
             found = partial(woken_jobs, self.scheduler.jobs, self.pool.context)
             for job, why in await self._in_thread(found):
                 if job in self.scheduler.jobs and job.state is JobState.WAITING:
-                    self._lines.say(f"{job.name}: {why}")
+                    self._lines.say(f"{job.name}: {why}", job.key)
                     self.scheduler.wake_one(job)
 
     def _rc_stamp(self) -> tuple[int, int]:
@@ -306,6 +332,10 @@ class Service:
         await self._change_log(configuration)
         self._change_interval(settings.daemon)
         self._change_pidfile(settings)
+        if self.exposition is not None:
+            self.exposition.use(settings.metrics)
+        elif settings.metrics is not None:
+            self._metrics_wanted.set()
         self.pool.context = replace(self.pool.context, globals=settings, hostname=local_hostname())
         if rules_of(settings) != rules_of(before):
             self.scheduler.restart_polls()

@@ -58,6 +58,8 @@ class PollContext(Record):
     """When the user got mails about oversized messages; None in a single run, which prints them."""
     dots: Callable[[str], None] | None = None
     """Called with the signs of progress (``showdots``)."""
+    octets: Callable[[int], None] | None = None
+    """Called with the octets of messages that arrive, if there is a bar."""
     session: SessionObserver = SessionObserver()
     """Gets to know of the logins and logouts of a poll."""
     tape: Tape | None = None
@@ -126,6 +128,7 @@ def context_for(context: PollContext, lines: Lines) -> PollContext:
         context,
         tap_for=taps,
         dots=dots,
+        octets=lines.counter(""),
         warn=lines.complain,
         hide=partial(hide_secret, lines, context.tape),
     )

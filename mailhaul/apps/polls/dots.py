@@ -1,4 +1,4 @@
-"""``showdots``: the progress of a message, in fetchmail's signs."""
+"""The progress of a message: in fetchmail's signs (``showdots``), or as octets for a bar."""
 
 from __future__ import annotations
 
@@ -37,3 +37,22 @@ class DottedPacker(Packer):
         before = self._octets // OCTETS
         self._octets += octets
         return "." * (self._octets // OCTETS - before)
+
+
+class CountingPacker(Packer):
+    """Calls ``count`` with the octets that have arrived: for a bar."""
+
+    def __init__(self, treatment: DeliveryRules, count: Callable[[int], None]) -> None:
+        super().__init__(treatment)
+        self._count = count
+
+    def beginning(self) -> bytes:
+        """Return the part of the body that arrived together with the header."""
+        beginning = super().beginning()
+        self._count(sum(len(field.raw) for field in self._scanner.fields) + len(beginning))
+        return beginning
+
+    def convert(self, data: bytes) -> bytes:
+        """Return some bytes of the body as they are delivered."""
+        self._count(len(data))
+        return super().convert(data)

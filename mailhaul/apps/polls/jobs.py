@@ -14,7 +14,7 @@ from ...adapters.config.secrets import Stamp
 from ...adapters.config.settings import AccountSettings
 from ...adapters.sources.imap import is_pattern
 from ...flows.admission import PER_USER
-from ...flows.outcome import ExitCode
+from ...flows.outcome import ExitCode, PollCounts
 from ...flows.schedule import Schedule
 from .accounts import user_at_server
 from .limited import PollHooks
@@ -68,6 +68,7 @@ class Job:
     tokens: tuple[tuple[str, str, str], ...] = ()
     """The tokens that are missing: whose, the kind of the failure and a sentence."""
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    _end_of_poll: tuple[str, PollCounts, float] | None = None
     _woken: bool = False
     _identity: bytes = b""
     # Events exist only while something waits for them: jobs are many, and each takes 270 octets.
@@ -154,11 +155,13 @@ class Job:
     def hooks(self) -> PollHooks:
         """Return the hooks for a poll of it."""
         return PollHooks(
+            self.key,
             self.schedule.wait_between,
             self._should_stop,
             self._begun,
             self._note_files,
             self._note_token,
+            self._note_end,
         )
 
     def _should_stop(self) -> bool:
@@ -166,6 +169,16 @@ class Job:
 
     def _note_files(self, files: Mapping[str, Stamp]) -> None:
         self.secret_files = files
+
+    def _note_end(self, code: ExitCode, words: str, counts: PollCounts, seconds: float) -> None:
+        del code  # the scheduler gets to know it
+        self._end_of_poll = words, counts, seconds
+
+    def take_end(self) -> tuple[str, PollCounts, float]:
+        """Return the last error, the counts and the seconds of the poll that has just ended."""
+        taken = self._end_of_poll or ("", PollCounts(), 0.0)
+        self._end_of_poll = None
+        return taken
 
     def _note_token(self, label: str, kind: str, sentence: str) -> None:
         others = tuple(one for one in self.tokens if one[0] != label)

@@ -15,7 +15,7 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.login.reach import address_of
 from ...adapters.sinks.kinds import LISTENERS, chosen_sink
 from ...adapters.sinks.listeners import listener_address
-from ...flows.outcome import ExitCode, PollFailed
+from ...flows.outcome import ExitCode, PollCounts, PollFailed
 from ...flows.requests import Address
 from ...flows.session import SessionObserver
 from ...protocols.record import Record, replace
@@ -24,7 +24,7 @@ from ...runtimes.gates import Gate
 from .accounts import password_reader, reads_password, user_at_server
 from .context import NoteToken, PollContext, context_for
 from .exclusive import ExclusiveGate
-from .lines import Lines
+from .lines import Lines, LinesOfPoll
 from .places import Holding, ListenerPlaces, Places
 from .poll import poll_account, report_failure
 from .server_places import RETRIES, ServerPlaces, ServerSlot
@@ -41,7 +41,9 @@ PASSWORDS = 8
 
 
 class PollHooks(Record):
-    """Callbacks of a poll."""
+    """The name of a poll's entry in logs ("" for the user and the server), and its callbacks."""
+
+    name: str = ""
 
     login_delay: Callable[[float], None] = lambda seconds: None
     """Called with the seconds that the server wants between logins."""
@@ -53,6 +55,10 @@ class PollHooks(Record):
     """Called with the files that the password was looked for in, and their state at that time."""
     note_token: NoteToken = lambda label, kind, sentence: None
     """Called with whose token it is, and why there is none, or two empty texts if there is one."""
+    ended: Callable[[ExitCode, str, PollCounts, float], None] = lambda code, words, counts, took: (
+        None
+    )
+    """Called with how the poll ended: its code, the last error, the counts and the seconds."""
 
 
 NO_HOOKS = PollHooks()
@@ -69,10 +75,15 @@ class Limits:
         self.total = Places(total)
         self.passwords = Places(PASSWORDS)
         self.exclusive = ExclusiveGate()
-        self._clock = clock
+        self.clock = clock
         self._servers: dict[str, ServerPlaces] = {}
         self._listeners: dict[Address, ListenerPlaces] = {}
         self._accounts: dict[tuple[str, str], Places] = {}
+
+    @property
+    def connections(self) -> int:
+        """How many connections to mail servers are open, except those that wait for new mail."""
+        return sum(places.admission.connections for places in self._servers.values())
 
     def register(self, settings: AccountSettings) -> None:
         """Make the limiters for a server and for the listeners of its mail."""
@@ -104,7 +115,7 @@ class Limits:
             server = address_of(settings)
 
         gates = AccountGates(self._listeners, settings.host, server, slot)
-        return Engine(self._clock, self.context.observer, gate=gates)
+        return Engine(self.clock, self.context.observer, gate=gates)
 
     def context_for(
         self, lines: Lines, hooks: PollHooks, session: SessionObserver = NO_OBSERVER
@@ -172,6 +183,29 @@ class AccountGates:
         return places.share(self._host) if places else None
 
 
+class Measure:
+    """Measures the polls with these lines, and tells their hooks how they ended."""
+
+    __slots__ = ("_began", "_clock", "_hooks", "_lines")
+
+    def __init__(self, lines: LinesOfPoll, clock: Callable[[], float], hooks: PollHooks) -> None:
+        self._lines = lines
+        self._clock = clock
+        self._hooks = hooks
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        """Note that a poll has a place, and begins. If it is repeated, both tries count."""
+        if self._began is None:
+            self._began = self._clock()
+
+    def end(self, code: ExitCode) -> None:
+        """Note that it has ended."""
+        took = 0.0 if self._began is None else self._clock() - self._began
+        self._began = None
+        self._hooks.ended(code, *self._lines.take(), took)
+
+
 class LimitedPoll:
     """The poll of one account, when there is room for it. ``run`` is a flow for the ``engine``."""
 
@@ -181,13 +215,23 @@ class LimitedPoll:
         limits.register(settings)
         self._limits = limits
         self._settings = settings
-        self._lines = lines.of(user_at_server(settings))
+        self._lines = lines.of(hooks.name or user_at_server(settings))
+        self._measure = Measure(self._lines, limits.clock, hooks)
         self._hooks = hooks
         self._slot = limits.slot(settings, RETRIES)
         self.engine = limits.engine(settings, self._slot)
 
     async def run(self) -> ExitCode:
         """Poll the account; return the exit code.
+
+        What is noted of the poll is passed to its hooks.
+        """
+        code = await self._run()
+        self._measure.end(code)
+        return code
+
+    async def _run(self) -> ExitCode:
+        """Poll the account when there is room.
 
         A poll with preconnect or postconnect runs alone: they may change routes or tunnels. A poll
         whose login the server refuses while others of it are under way is repeated after some of
@@ -216,5 +260,6 @@ class LimitedPoll:
         alone = bool(settings.preconnect or settings.postconnect)
         async with Holding(limits.total), limits.exclusive.turn(alone=alone):
             self._hooks.begun()
+            self._measure.begin()
             context = limits.context_for(self._lines, self._hooks, self._slot)
             return await poll_account(settings, context, self._lines)

@@ -5,23 +5,15 @@ from __future__ import annotations
 import os
 import select
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TextIO, assert_never
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TextIO
 
-from ...flows.account import Account
 from ...flows.fate import Fate
-from ...flows.outcome import ExitCode, Outcome
-from ...flows.report import (
-    Counted,
-    Event,
-    Handled,
-    LimitReached,
-    Reading,
-    Remark,
-    Returned,
-    Skipped,
-)
-from ...flows.source import Uid, format_uid
+from ...flows.outcome import PollCounts
+from ...flows.report import Handled
+
+if TYPE_CHECKING:
+    from ...flows.report import Event
 
 PROGRAM = "mailhaul"
 """The beginning of lines, unless the program was called by another name."""
@@ -64,6 +56,8 @@ class Lines:
 
     is_log = False
     """Whether each line is written when it is made, with a prefix that tells them apart."""
+    shows_messages = True
+    """Whether there is a line for each message that is read without trouble."""
 
     def __init__(
         self,
@@ -94,7 +88,7 @@ class Lines:
         if len(secret) >= SHORTEST_HIDDEN and secret not in self._hidden:
             self._hidden = (*self._hidden, secret)
 
-    def of(self, account: str) -> Lines:
+    def of(self, account: str) -> LinesOfPoll:
         """Return the lines of one poll, which has secrets of its own."""
         return LinesOfPoll(self, account)
 
@@ -102,8 +96,11 @@ class Lines:
         """Lose a line rather than wait for a reader that does not read."""
         self._patient = False
 
-    def say(self, text: str, account: str = "") -> None:
-        """Print a line of progress, unless silent."""
+    def say(self, text: str, account: str = "", code: str = "") -> None:
+        """Print a line of progress, unless silent.
+
+        Only a log for programs has the name of the ``account``, and the ``code`` of its poll.
+        """
         if self.verbosity:
             self._print(self.out, f"{self.program}: {text}")
 
@@ -112,7 +109,7 @@ class Lines:
         if self.verbosity > 1:
             self._print(self.out, f"{self.program}: {self.redacted(text)}")
 
-    def complain(self, text: str, account: str = "") -> None:
+    def complain(self, text: str, account: str = "", code: str = "") -> None:
         """Print an error, silent or not."""
         self._print(self.err, f"{self.program}: {self.redacted(text)}")
 
@@ -122,7 +119,17 @@ class Lines:
             self.complain(line)
 
     def record(self, facts: Mapping[str, object]) -> None:
-        """Write a record of a message for programs; the lines above are for people."""
+        """Write a record for programs, of a message or a poll; the lines above are for people."""
+
+    def note(self, event: Event, account: str = "") -> None:
+        """Take note of what a flow reports, before lines about it are written."""
+
+    def counter(self, account: str) -> Callable[[int], None] | None:
+        """Return what is called with the octets of messages that arrive, if anything is."""
+
+    def closing(self, counts: PollCounts, account: str = "") -> str:
+        """Return a line about a poll that is over; "" for none."""
+        return ""
 
     def raw(self, text: str, account: str = "") -> None:
         """Print a line without prefix, unless silent."""
@@ -135,7 +142,7 @@ class Lines:
         While another line is unfinished, the new one is printed as a whole when it ends: a sink may
         take several messages together.
         """
-        if not self.verbosity:
+        if not (self.verbosity and self.shows_messages):
             return
         self._newest = text
         # A message that was given up had no end.
@@ -157,7 +164,7 @@ class Lines:
 
     def end(self, begun: str, text: str, account: str = "") -> None:
         """Print the last part of a line; ``begun`` is its first part."""
-        if not self.verbosity:
+        if not (self.verbosity and self.shows_messages):
             return
         if begun in self._later or begun not in {self._unfinished, self._newest}:
             # Others were begun meanwhile: the whole line says which one this is.
@@ -215,7 +222,7 @@ class Lines:
 
 
 class LinesOfPoll(Lines):
-    """The lines of one poll, written by other lines.
+    """The lines of one poll, written by other lines. They also count what the poll does.
 
     Its secrets are known here only: they are forgotten with the poll, and the lines of other polls
     are not searched for them.
@@ -223,34 +230,57 @@ class LinesOfPoll(Lines):
 
     def __init__(self, lines: Lines, account: str) -> None:
         super().__init__(lines.verbosity, lines.out, lines.err, lines.program)
+        self.counts = PollCounts()
+        self.words = ""
+        """The last error, without secrets."""
         self._lines = lines
         self._account = account
 
-    def of(self, account: str) -> Lines:
+    def of(self, account: str) -> LinesOfPoll:
         """Return the lines of one poll."""
         return self._lines.of(account)
 
-    def say(self, text: str, account: str = "") -> None:
+    def take(self) -> tuple[str, PollCounts]:
+        """Return the last error and the counts, and begin again, for the next poll."""
+        taken = self.words, self.counts
+        self.words, self.counts = "", PollCounts()
+        return taken
+
+    def say(self, text: str, account: str = "", code: str = "") -> None:
         """Print a line of progress, unless silent."""
-        self._lines.say(text, account or self._account)
+        self._lines.say(text, account or self._account, code)
 
     def detail(self, text: str, account: str = "") -> None:
         """Print a line if the user asked for details."""
         if self.verbosity > 1:
             self._lines.detail(self.redacted(text), account or self._account)
 
-    def complain(self, text: str, account: str = "") -> None:
+    def complain(self, text: str, account: str = "", code: str = "") -> None:
         """Print an error, silent or not."""
-        self._lines.complain(self.redacted(text), account or self._account)
+        self.words = self.redacted(text)
+        self._lines.complain(self.words, account or self._account, code)
 
     def record(self, facts: Mapping[str, object]) -> None:
-        """Write a record of a message."""
-        self._lines.record(
-            {
-                name: self.redacted(value) if isinstance(value, str) else value
-                for name, value in facts.items()
-            }
-        )
+        """Write a record of a message or a poll, with the name of the entry."""
+        safe = {
+            name: self.redacted(value) if isinstance(value, str) else value
+            for name, value in facts.items()
+        }
+        self._lines.record({**safe, "account": self._account})
+
+    def note(self, event: Event, account: str = "") -> None:
+        """Count a message that was read; let the other lines take note of what a flow reports."""
+        if isinstance(event, Handled):
+            self.counts.add(event.size, event.outcome.verdict, spam=event.fate is Fate.DISCARD)
+        self._lines.note(event, account or self._account)
+
+    def counter(self, account: str) -> Callable[[int], None] | None:
+        """Return what is called with the octets of messages that arrive, if anything is."""
+        return self._lines.counter(account or self._account)
+
+    def closing(self, counts: PollCounts, account: str = "") -> str:
+        """Return a line about a poll that is over; "" for none."""
+        return self._lines.closing(counts, account or self._account)
 
     def raw(self, text: str, account: str = "") -> None:
         """Print a line without prefix, unless silent."""
@@ -317,129 +347,6 @@ def program_name(argv: Sequence[str]) -> str:
     return PROGRAM if name in {"", "-c", "-m", "__main__.py"} else name
 
 
-class AccountLines:
-    """The lines of one account's poll, made from what a flow reports."""
-
-    def __init__(
-        self,
-        lines: Lines,
-        account: Account,
-        named_folders: bool,
-        what: str,
-        *,
-        in_parts: bool = True,
-    ) -> None:
-        self._in_parts = in_parts
-        self._lines = lines
-        self._account = account
-        self._named_folders = named_folders
-        self._sink = what
-        self._whose = f"{account.user}@{account.truename}"
-        self._mailbox = ""
-        self._begun: dict[tuple[int, Uid], str] = {}
-
-    def __call__(self, event: Event) -> None:
-        """Print what a flow reports."""
-        lines = self._lines
-        match event:
-            case Counted():
-                self._mailbox = event.mailbox
-                self._begun.clear()
-                self._count(event)
-            case Reading():
-                if lines.verbosity:
-                    begun = self._beginning(event)
-                    self._begun[event.number, event.uid] = begun
-                    lines.begin(begun)
-            case Handled(number, outcome, flushed, what_follows):
-                if lines.verbosity:
-                    begun = self._begun.pop((number, event.uid), "")
-                    lines.end(begun, " flushed" if flushed else " not flushed")
-                    lines.record(self._facts(event))
-                if not outcome.accepted:
-                    lines.complain(self._error(outcome, what_follows))
-                if outcome.warning:
-                    lines.complain(f"{self._sink} warning: {outcome.warning}")
-            case Returned(number, told, in_place, flushed, uid):
-                whom = ", ".join(f"<{one.decode('utf-8', 'replace')}>" for one in told)
-                why = "the sender cannot get a bounce; " if in_place else ""
-                fate = "flushed" if flushed else "not flushed"
-                lines.complain(
-                    f"message {self._whose}:{number}: {why}a bounce was sent to {whom}, {fate}"
-                )
-                lines.record(self._returned(uid, flushed))
-            case Skipped(number, size, reason, flushed):
-                details = f" ({size} octets) ({reason})" if reason else ""
-                fate = "flushed" if flushed else "not flushed"
-                lines.raw(f"skipping message {self._whose}:{number}{details} {fate}")
-            case LimitReached(limit, left):
-                lines.say(
-                    f"fetchlimit {limit} reached; {left} message{plural(left)} left on server "
-                    f"{self._account.truename} account {self._account.user}"
-                )
-            case Remark(text, error):
-                (lines.complain if error else lines.detail)(text)
-            case _:
-                assert_never(event)
-
-    def _count(self, counted: Counted) -> None:
-        account = self._account
-        where = f"{account.user} at {account.pollname}"
-        if self._named_folders:
-            where += f" (folder {counted.mailbox})"
-        if not counted.total:
-            self._lines.say(f"No mail for {where}")
-            return
-        seen = f" ({counted.seen} seen)" if counted.seen else ""
-        octets = "" if counted.octets is None else f" ({counted.octets} octets)"
-        count = f"{counted.total} message{plural(counted.total)}"
-        self._lines.raw(f"{count}{seen} for {where}{octets}.")
-
-    def _beginning(self, reading: Reading) -> str:
-        header, size = reading.header, reading.size
-        # With POP3 fetchmail knows only the size of the whole message.
-        parts = f"({header} header octets) ({size} body octets)"
-        octets = parts if self._in_parts else f"({header + size} octets)"
-        return f"reading message {self._whose}:{reading.number} of {reading.total} {octets}"
-
-    def _facts(self, handled: Handled) -> dict[str, object]:
-        """Return the record of a message. Names are as in RFC 3501, sizes in octets."""
-        outcome = handled.outcome
-        return {
-            "account": f"{self._account.user}@{self._account.pollname}",
-            "folder": self._mailbox,
-            "uid": format_uid(handled.uid),
-            "size": handled.size,
-            "sink": self._sink,
-            "outcome": outcome.verdict.value,
-            "reason": outcome.reason,
-            "recipients": [verdict.value for _, verdict in outcome.recipients],
-            "deleted": handled.flushed,
-        }
-
-    def _returned(self, uid: Uid, flushed: bool) -> dict[str, object]:
-        """Return the record of a refused message that was returned. It names no recipient."""
-        return {
-            "account": f"{self._account.user}@{self._account.pollname}",
-            "folder": self._mailbox,
-            "uid": format_uid(uid),
-            "sink": self._sink,
-            "outcome": "returned",
-            "deleted": flushed,
-        }
-
-    def _error(self, outcome: Outcome, fate: Fate) -> str:
-        from .advice import what_follows  # few messages are refused
-
-        return f"{self._sink} error: {outcome.reason}; {what_follows(outcome, fate, self._account)}"
-
-
 def plural(count: int) -> str:
     """Return the plural ending of a noun after a number."""
     return "" if count == 1 else "s"
-
-
-def status_line(code: ExitCode) -> str:
-    """Return fetchmail's closing line for a poll that did not simply succeed."""
-    name = "" if code is ExitCode.SERVBUSY else f" ({code.name})"
-    return f"Query status={int(code)}{name}"

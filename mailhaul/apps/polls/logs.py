@@ -41,8 +41,10 @@ class LogLines(Lines):
 
 
 class JsonLines(LogLines):
-    """One JSON object for each line: ``time`` (RFC 3339), ``level``, ``text`` and, where it is
-    about one, ``account``; and one with ``event: message`` for each message, which has no ``text``.
+    """One JSON object for each line, each message and each poll; ``log_schema`` describes them.
+
+    All have ``time`` (RFC 3339), ``level``, ``event``, ``account`` and ``code``; the last two are
+    null for a line that is about no account, or not about the end of a poll.
     """
 
     def __init__(
@@ -56,31 +58,34 @@ class JsonLines(LogLines):
         super().__init__(verbosity, out, err, program)
         self._clock = clock
 
-    def say(self, text: str, account: str = "") -> None:
+    def say(self, text: str, account: str = "", code: str = "") -> None:
         """Write a line of progress, unless silent."""
         if self.verbosity:
-            self._object(self.out, about(account) | {"level": "info", "text": text})
+            self._line(self.out, "info", text, account, code)
 
     def detail(self, text: str, account: str = "") -> None:
         """Write a line if the user asked for details."""
         if self.verbosity > 1:
-            self._object(self.out, about(account) | {"level": "debug", "text": text})
+            self._line(self.out, "debug", text, account)
 
-    def complain(self, text: str, account: str = "") -> None:
+    def complain(self, text: str, account: str = "", code: str = "") -> None:
         """Write an error, silent or not."""
-        self._object(self.err, about(account) | {"level": "error", "text": text})
+        self._line(self.err, "error", text, account, code)
 
     def record(self, facts: Mapping[str, object]) -> None:
-        """Write the record of a message, unless silent."""
-        if self.verbosity:
-            self._object(self.out, {"level": "info", "event": "message", **facts})
+        """Write the record of a message or a poll; unless silent, or it is an error."""
+        first = {"level": "info", "event": "message", "account": None, "code": None, **facts}
+        if self.verbosity or first["level"] == "error":
+            self._write(self.out, self._in_json(first))
 
-    def _object(self, stream: TextIO, facts: Mapping[str, object]) -> None:
-        self._write(stream, self._in_json(facts))
+    def _line(
+        self, stream: TextIO, level: str, text: str, account: str = "", code: str = ""
+    ) -> None:
+        self._write(stream, self._in_json(line_record(level, text, account, code)))
 
     def _about_loss(self, text: str) -> str:
         """Return the line that reports lost lines."""
-        return self._in_json({"level": "error", "text": text})
+        return self._in_json(line_record("error", text))
 
     def _in_json(self, facts: Mapping[str, object]) -> str:
         import json
@@ -93,9 +98,15 @@ class JsonLines(LogLines):
         return json.dumps({"time": when, **safe}) + "\n"
 
 
-def about(account: str) -> dict[str, object]:
-    """Return the field that names the account of a line."""
-    return {"account": account} if account else {}
+def line_record(level: str, text: str, account: str = "", code: str = "") -> dict[str, object]:
+    """Return the record of a line."""
+    return {
+        "level": level,
+        "event": "line",
+        "account": account or None,
+        "code": code or None,
+        "text": text,
+    }
 
 
 class Syslog:

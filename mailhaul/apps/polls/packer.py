@@ -102,13 +102,17 @@ class Packing:
 
 def packer_kind(context: PollContext) -> Callable[[DeliveryRules], Packer]:
     """Return the class of packers: one that shows progress if the user wants to see it."""
-    if context.dots is None:
-        from ...flows.parcel import Packer
+    if context.dots is not None:
+        from .dots import DottedPacker
 
-        return Packer
-    from .dots import DottedPacker
+        return partial(DottedPacker, show=context.dots)
+    if context.octets is not None:
+        from .dots import CountingPacker
 
-    return partial(DottedPacker, show=context.dots)
+        return partial(CountingPacker, count=context.octets)
+    from ...flows.parcel import Packer
+
+    return Packer
 
 
 def bounce_context(host: str) -> BounceContext:

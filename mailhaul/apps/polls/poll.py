@@ -1,10 +1,10 @@
-"""One account's poll: from its settings to the flow, and to the lines about its end."""
+"""One account's poll: from its settings to the flow, and from what that reports to lines."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from ... import __version__
 from ...adapters.config.secret_table import SECRETS
@@ -15,13 +15,25 @@ from ...adapters.ledger.names import mailbox_name, sink_name
 from ...adapters.login.reach import access_of
 from ...adapters.sinks.kinds import chosen_sink
 from ...flows.account import Account
-from ...flows.outcome import ExitCode, PollFailed
+from ...flows.fate import Fate
+from ...flows.outcome import GOOD, NEUTRAL, ExitCode, Outcome, PollCounts, PollFailed
 from ...flows.poll import Poll
-from ...flows.report import Report
-from ...flows.source import Listed
+from ...flows.report import (
+    Counted,
+    Event,
+    Handled,
+    LimitReached,
+    Planned,
+    Reading,
+    Remark,
+    Report,
+    Returned,
+    Skipped,
+)
+from ...flows.source import Listed, Uid, format_uid
 from .accounts import account_of, policy_of, with_password
 from .context import PollContext, hide_secret
-from .lines import AccountLines, Lines, status_line
+from .lines import Lines, LinesOfPoll, plural
 from .packer import Packing, multidrop_of
 from .sinks import sink_of
 from .sources import source_of
@@ -109,7 +121,7 @@ def combined_code(codes: Sequence[ExitCode]) -> ExitCode:
 async def poll_account(
     settings: AccountSettings,
     context: PollContext,
-    lines: Lines,
+    lines: LinesOfPoll,
     source: MailSource | None = None,
 ) -> ExitCode:
     """Poll one account. A failure is printed, and its code is returned.
@@ -134,27 +146,45 @@ async def poll_account(
     return report_end(code, settings, lines)
 
 
-def report_failure(failure: PollFailed, settings: AccountSettings, lines: Lines) -> ExitCode:
+def report_failure(failure: PollFailed, settings: AccountSettings, lines: LinesOfPoll) -> ExitCode:
     """Print why a poll has failed and what to do; return its code."""
     from .advice import advised  # few polls fail
 
-    lines.complain(advised(failure, settings))
+    lines.complain(advised(failure, settings), code=failure.code.name)
     return report_end(failure.code, settings, lines)
 
 
-def report_end(code: ExitCode, settings: AccountSettings, lines: Lines) -> ExitCode:
+def report_end(code: ExitCode, settings: AccountSettings, lines: LinesOfPoll) -> ExitCode:
     """Print that a poll has ended, and its status unless it succeeded; return its code."""
     if lines.verbosity > 1:
         lines.detail(f"{introduction(settings)}: poll completed")
     if code not in {ExitCode.SUCCESS, ExitCode.NOMAIL}:
-        lines.say(status_line(code))
+        lines.say(status_line(code), code=code.name)
+    if summary := lines.closing(lines.counts):
+        lines.raw(summary)
+    lines.record(end_of_poll(code, lines.counts))
     return code
+
+
+def end_of_poll(code: ExitCode, counts: PollCounts) -> dict[str, object]:
+    """Return the record of a poll. ``size`` is that of all messages read, in octets."""
+    return {
+        "event": "poll",
+        "level": "info" if code in GOOD or code in NEUTRAL else "error",
+        "code": code.name,
+        "fetched": counts.fetched,
+        "delivered": counts.delivered,
+        "size": counts.octets,
+        "refused": counts.refused,
+        "postponed": counts.postponed,
+        "spam": counts.spam,
+    }
 
 
 async def poll_once(
     settings: AccountSettings,
     context: PollContext,
-    lines: Lines,
+    lines: LinesOfPoll,
     source: MailSource | None = None,
 ) -> ExitCode:
     """Poll one account by the protocol in its settings. Raises PollFailed."""
@@ -169,7 +199,9 @@ async def poll_once(
     return await run_with_commands(poll.run, settings.preconnect, settings.postconnect)
 
 
-async def poll_auto(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
+async def poll_auto(
+    settings: AccountSettings, context: PollContext, lines: LinesOfPoll
+) -> ExitCode:
     """Poll by IMAP, or by POP3 if the server does not speak IMAP. Raises PollFailed."""
     try:
         return await poll_once(settings.with_protocol("imap"), context, lines)
@@ -192,3 +224,129 @@ def introduction(settings: AccountSettings) -> str:
     moment = time.strftime("%a, %d %b %Y %H:%M:%S %Z")
     protocol = settings.protocol.upper()
     return f"{__version__} querying {settings.pollname} (protocol {protocol}) at {moment}"
+
+
+class AccountLines:
+    """The lines of one account's poll, made from what a flow reports."""
+
+    def __init__(
+        self,
+        lines: Lines,
+        account: Account,
+        named_folders: bool,
+        what: str,
+        *,
+        in_parts: bool = True,
+    ) -> None:
+        self._in_parts = in_parts
+        self._lines = lines
+        self._account = account
+        self._named_folders = named_folders
+        self._sink = what
+        self._whose = f"{account.user}@{account.truename}"
+        self._mailbox = ""
+        self._begun: dict[tuple[int, Uid], str] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Print what a flow reports."""
+        lines = self._lines
+        lines.note(event)
+        match event:
+            case Planned():
+                pass
+            case Counted():
+                self._mailbox = event.mailbox
+                self._begun.clear()
+                self._count(event)
+            case Reading():
+                if lines.verbosity:
+                    begun = self._beginning(event)
+                    self._begun[event.number, event.uid] = begun
+                    lines.begin(begun)
+            case Handled(number, outcome, flushed, what_follows):
+                if lines.verbosity:
+                    begun = self._begun.pop((number, event.uid), "")
+                    lines.end(begun, " flushed" if flushed else " not flushed")
+                    lines.record(self._facts(event))
+                if not outcome.accepted:
+                    lines.complain(self._error(outcome, what_follows), code=ExitCode.SMTP.name)
+                if outcome.warning:
+                    lines.complain(f"{self._sink} warning: {outcome.warning}")
+            case Returned(number, told, in_place, flushed, uid):
+                whom = ", ".join(f"<{one.decode('utf-8', 'replace')}>" for one in told)
+                why = "the sender cannot get a bounce; " if in_place else ""
+                fate = "flushed" if flushed else "not flushed"
+                lines.complain(
+                    f"message {self._whose}:{number}: {why}a bounce was sent to {whom}, {fate}"
+                )
+                lines.record(self._returned(uid, flushed))
+            case Skipped(number, size, reason, flushed):
+                details = f" ({size} octets) ({reason})" if reason else ""
+                fate = "flushed" if flushed else "not flushed"
+                lines.raw(f"skipping message {self._whose}:{number}{details} {fate}")
+            case LimitReached(limit, left):
+                lines.say(
+                    f"fetchlimit {limit} reached; {left} message{plural(left)} left on server "
+                    f"{self._account.truename} account {self._account.user}"
+                )
+            case Remark(text, error):
+                (lines.complain if error else lines.detail)(text)
+            case _:
+                assert_never(event)
+
+    def _count(self, counted: Counted) -> None:
+        account = self._account
+        where = f"{account.user} at {account.pollname}"
+        if self._named_folders:
+            where += f" (folder {counted.mailbox})"
+        if not counted.total:
+            self._lines.say(f"No mail for {where}")
+            return
+        seen = f" ({counted.seen} seen)" if counted.seen else ""
+        octets = "" if counted.octets is None else f" ({counted.octets} octets)"
+        count = f"{counted.total} message{plural(counted.total)}"
+        self._lines.raw(f"{count}{seen} for {where}{octets}.")
+
+    def _beginning(self, reading: Reading) -> str:
+        header, size = reading.header, reading.size
+        # With POP3 fetchmail knows only the size of the whole message.
+        parts = f"({header} header octets) ({size} body octets)"
+        octets = parts if self._in_parts else f"({header + size} octets)"
+        return f"reading message {self._whose}:{reading.number} of {reading.total} {octets}"
+
+    def _facts(self, handled: Handled) -> dict[str, object]:
+        """Return the record of a message. Names are as in RFC 3501, sizes in octets."""
+        outcome = handled.outcome
+        return {
+            "folder": self._mailbox,
+            "uid": format_uid(handled.uid),
+            "size": handled.size,
+            "sink": self._sink,
+            "outcome": outcome.verdict.value,
+            "code": (ExitCode.SUCCESS if outcome.accepted else ExitCode.SMTP).name,
+            "reason": outcome.reason,
+            "recipients": [verdict.value for _, verdict in outcome.recipients],
+            "deleted": handled.flushed,
+        }
+
+    def _returned(self, uid: Uid, flushed: bool) -> dict[str, object]:
+        """Return the record of a refused message that was returned. It names no recipient."""
+        return {
+            "folder": self._mailbox,
+            "uid": format_uid(uid),
+            "sink": self._sink,
+            "outcome": "returned",
+            "code": ExitCode.SMTP.name,
+            "deleted": flushed,
+        }
+
+    def _error(self, outcome: Outcome, fate: Fate) -> str:
+        from .advice import what_follows  # few messages are refused
+
+        return f"{self._sink} error: {outcome.reason}; {what_follows(outcome, fate, self._account)}"
+
+
+def status_line(code: ExitCode) -> str:
+    """Return fetchmail's closing line for a poll that did not simply succeed."""
+    name = "" if code is ExitCode.SERVBUSY else f" ({code.name})"
+    return f"Query status={int(code)}{name}"

@@ -17,7 +17,7 @@ from ...runtimes.batch_worker import BatchWorker
 from ...runtimes.engine import Engine
 from .accounts import user_at_server
 from .context import PollContext
-from .limited import NO_HOOKS, TOTAL, LimitedPoll, Limits, PollHooks
+from .limited import NO_HOOKS, TOTAL, LimitedPoll, Limits, Measure, PollHooks
 from .lines import Lines
 from .login_notice import login_notice
 from .places import Holding
@@ -47,6 +47,11 @@ class PollPool:
     def context(self, context: PollContext) -> None:
         self._limits.context = context
 
+    @property
+    def connections(self) -> int:
+        """How many connections to mail servers are open, except those that wait for new mail."""
+        return self._limits.connections
+
     async def poll(
         self, settings: AccountSettings, lines: Lines, hooks: PollHooks = NO_HOOKS
     ) -> ExitCode:
@@ -65,24 +70,33 @@ class PollPool:
 
         Connecting and the first poll count against the limits of all polls; later polls do not.
         """
-        limits, lines = self._limits, lines.of(user_at_server(settings))
+        limits, lines = self._limits, lines.of(hooks.name or user_at_server(settings))
         limits.register(settings)
         slot, total = limits.slot(settings), Holding(limits.total)
+        measure = Measure(lines, limits.clock, hooks)
 
-        arrived = partial(give_back, slot, total, on_poll_end)
+        def ended(code: ExitCode, pushes_news: bool) -> None:
+            measure.end(code)
+            on_poll_end(code, pushes_news)
+
+        def begun() -> None:
+            measure.begin()
+            hooks.begun()
+
+        arrived = partial(give_back, slot, total, ended)
 
         async def when_there_is_room() -> ExitCode:
             try:
                 with_password = await limits.with_password(settings, lines, hooks)
             except PollFailed as failure:
                 code = report_failure(failure, settings, lines)
-                on_poll_end(code, False)
+                ended(code, False)
                 return code
             try:
                 await slot.begin()
                 await total.begin()
                 context = limits.context_for(lines, hooks, slot)
-                return await watch(with_password, context, lines, arrived, hooks.begun)
+                return await watch(with_password, context, lines, arrived, begun)
             finally:
                 slot.end()
                 total.end()
@@ -90,13 +104,19 @@ class PollPool:
         return await self._run(when_there_is_room(), limits.engine(settings, slot))
 
     async def send_login_notice(
-        self, settings: AccountSettings, lines: Lines, *, refused: bool, reason: str = ""
+        self,
+        settings: AccountSettings,
+        lines: Lines,
+        *,
+        refused: bool,
+        reason: str = "",
+        name: str = "",
     ) -> str:
         """Send the user a mail about refused or accepted logins; return why that failed, or "".
 
-        ``reason`` says why there is no token.
+        ``reason`` says why there is no token, ``name`` is that of the entry in logs.
         """
-        limits, lines = self._limits, lines.of(user_at_server(settings))
+        limits, lines = self._limits, lines.of(name or user_at_server(settings))
         limits.register(settings)
         context = limits.context_for(lines, NO_HOOKS)
         flow = login_notice(settings, context, refused=refused, reason=reason)

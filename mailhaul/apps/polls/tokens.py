@@ -75,6 +75,17 @@ def has_new_token(owner: TokenOwner, context: PollContext) -> bool:
     return not saved.failures and (saved.access or saved.refresh) is not None
 
 
+def expiry_of(settings: AccountSettings, context: PollContext) -> float:
+    """Return when the access token for the server of an account expires; 0 if there is none."""
+    use, user, _ = next(uses_of(settings))
+    owner = oauth_account(settings, context, use, user).owner
+    try:
+        saved = TokenStore(context.tokens, owner).load()
+    except PollFailed:
+        return 0.0
+    return saved.expires if saved.access is not None else 0.0
+
+
 def oauth_account(
     settings: AccountSettings, context: PollContext, use: str, user: str
 ) -> OAuthAccount:

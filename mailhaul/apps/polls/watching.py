@@ -18,7 +18,7 @@ from ...flows.requests import Now, RuntimeFault, Sleep
 from ...protocols.errors import ProtocolError
 from .accounts import account_of
 from .context import PollContext, source_tokens
-from .lines import Lines
+from .lines import LinesOfPoll
 from .poll import account_lines, poll_account
 
 PAUSE = 30.0
@@ -34,7 +34,7 @@ def nothing() -> None:
 async def watch(
     settings: AccountSettings,
     context: PollContext,
-    lines: Lines,
+    lines: LinesOfPoll,
     on_poll_end: PollEnded,
     begins: Callable[[], None] = nothing,
 ) -> ExitCode:
@@ -57,7 +57,9 @@ async def watch(
     return code
 
 
-def source_for(settings: AccountSettings, context: PollContext, lines: Lines) -> WatchedSource:
+def source_for(
+    settings: AccountSettings, context: PollContext, lines: LinesOfPoll
+) -> WatchedSource:
     """Return the source for one watched mailbox, or for several."""
     report = account_lines(settings, account_of(settings, context.check), lines)
     access = access_of(settings, context.tap_for("IMAP"), source_tokens(settings, context))
@@ -81,7 +83,7 @@ async def keep_watching(
     source: WatchedSource,
     settings: AccountSettings,
     context: PollContext,
-    lines: Lines,
+    lines: LinesOfPoll,
     on_poll_end: PollEnded,
     begins: Callable[[], None],
 ) -> ExitCode:

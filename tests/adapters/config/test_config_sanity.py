@@ -311,3 +311,28 @@ def test_addresses_in_a_second_shell_are_a_warning() -> None:
     [warning] = warnings
     assert "mda passes addresses to a second shell (ssh)" in warning
     assert findings("poll x user u mda 'ssh host deliver joe'\n") == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("set metrics '127.0.0.1:9100'", ""),
+        ("set metrics '9100'", ""),
+        ("set metrics '0.0.0.0:9100'", "other hosts could read them"),
+        ("set metrics '[2001:db8::1]:9100'", "other hosts could read them"),
+        ("set metrics '0.0.0.0:9100' set metricsanywhere", ""),
+        ("set metrics 'mail.example.org:9100'", "neither an IP address nor localhost"),
+        ("set metrics x", "no port"),
+    ],
+)
+def test_metrics_are_served_to_this_host_unless_the_user_wants_more(
+    words: str, problem: str
+) -> None:
+    pytest.importorskip("h11")
+    errors, _ = findings(f"{words}\npoll h protocol imap user joe password x mda cat\n")
+    if not problem:
+        assert errors == []
+        return
+    (error,) = errors
+    assert error.startswith("rc:1:5: metrics ")
+    assert problem in error

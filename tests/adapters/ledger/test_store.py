@@ -200,8 +200,9 @@ def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
 def test_the_last_success_of_each_is_known_to_the_next_process(path: str) -> None:
     ledger = SqliteLedger(path)
     assert ledger.last_success() == {}
-    ledger.record_success({"joe@server": 1000.0})
-    ledger.record_success({"joe@server": 2000.5, "ann@server (Lists)": 2000.0})
+    ledger.record_result("joe@server", 1000.0, ExitCode.SUCCESS)
+    ledger.record_result("joe@server", 2000.5, ExitCode.NOMAIL)
+    ledger.record_result("ann@server (Lists)", 2000.0, ExitCode.NOMAIL)
     ledger.close()
     assert SqliteLedger(path).last_success() == {"joe@server": 2000, "ann@server (Lists)": 2000}
 
@@ -381,7 +382,7 @@ def test_names_and_addresses_that_are_not_utf_8_are_recognised(tmp_path: Path) -
         page = ledger.page(account, sink, mailbox, 1)
         page.reject(1, 100, Outcome(Verdict.POSTPONED, "no\udcff", some))
         assert page.offer(1, 100).served == {b"j\xf6rg"}
-        ledger.record_success({account: 5.0})
+        ledger.record_result(account, 5.0, ExitCode.NOMAIL)
         assert ledger.last_success() == {account: 5}
         assert ledger.accounts() == [(account, mailbox, 0, 1)]
         ledger.close()

@@ -1,0 +1,102 @@
+"""``mailhaul login --list``: the tokens that are saved, without the tokens themselves."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ...adapters.oauth.accounts import TokenOwner
+from ...adapters.oauth.store import SavedToken, all_tokens
+from ..polls.lines import escape
+from ..polls.status import TIME_OR_NULL, as_text, closed, shown
+from ..polls.times import iso
+
+
+def token_list(folder: str, *, as_json: bool) -> str:
+    """Return a list of all tokens in the state folder, as text."""
+    found = list(all_tokens(os.path.join(folder, "tokens")))
+    if as_json:
+        return as_text(document(found))
+    return "".join(f"{line}\n" for line in table(found))
+
+
+def table(found: Sequence[tuple[TokenOwner, SavedToken]]) -> list[str]:
+    """Return a table with one line for each token."""
+    if not found:
+        return ["there are no tokens"]
+    rows = [("USER", "ISSUER", "GRANT", "EXPIRES", "STATE", "SCOPE")]
+    rows += [
+        (
+            *(escape(owner.user), escape(owner.issuer), owner.grant),
+            moment(token.expires) if token.access else "-",
+            state_of(token),
+            escape(" ".join(token.scope)) or "-",
+        )
+        for owner, token in found
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def state_of(token: SavedToken) -> str:
+    """Return what is known of a token in a word or two."""
+    if token.failures:
+        words = {"consent": "consent needed", "mail": "refused by mail server"}
+        return words.get(token.kind, token.reason)
+    if token.expires > time.time():
+        return "valid"
+    return "renewed when needed" if token.refresh else "expired"
+
+
+def moment(when: float) -> str:
+    """Return a time in the local time zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(when))
+
+
+def document(found: Sequence[tuple[TokenOwner, SavedToken]]) -> dict[str, Any]:
+    """Return what ``--json`` prints; see ``SCHEMA``."""
+    return {
+        "tokens": [
+            {
+                "user": shown(owner.user),
+                "issuer": shown(owner.issuer),
+                "grant": owner.grant,
+                "expires": iso(token.expires) if token.access else None,
+                "renewable": token.refresh is not None,
+                "state": state_of(token),
+                "scope": list(map(shown, token.scope)),
+            }
+            for owner, token in found
+        ]
+    }
+
+
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": "urn:mailhaul:schema:login",
+    "title": "mailhaul login --list --json",
+    "description": "The OAuth tokens that are saved, without the tokens themselves.",
+    **closed(
+        {
+            "tokens": {
+                "type": "array",
+                "items": closed(
+                    {
+                        "user": {"type": "string"},
+                        "issuer": {"type": "string"},
+                        "grant": {"type": "string"},
+                        "expires": {**TIME_OR_NULL, "description": "When the access token ends."},
+                        "renewable": {"type": "boolean"},
+                        "state": {"type": "string", "description": "A word or two for people."},
+                        "scope": {"type": "array", "items": {"type": "string"}},
+                    }
+                ),
+            }
+        }
+    ),
+}
