@@ -325,7 +325,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="-U --uidl",
     ),
     Option(
-        SERVER, "interface", TEXT, None, "not supported; start mailhaul when the interface is up",
+        SERVER, "interface", TEXT, None,
+        "not supported; start mailhaul when the interface is up (see also bindaddress)",
         on="-I --interface", argument="DEVICE",
     ),
     Option(
@@ -339,6 +340,18 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         SERVER, "plugout", TEXT, None, "command that connects to the listener",
         on="--plugout", argument="COMMAND",
+    ),
+    Option(
+        SERVER, "proxy", TEXT, None,
+        "proxy to the server: socks5://[USER@]HOST[:PORT] or http://[USER@]HOST[:PORT]", own=True,
+    ),
+    Option(SERVER, "proxyout", TEXT, None, "the same to the listener, or for append", own=True),
+    Option(
+        SERVER, "bindaddress", TEXT, None, "address of this host to connect to the server from",
+        own=True,
+    ),
+    Option(
+        SERVER, "bindaddressout", TEXT, None, "the same to the listener, or for append", own=True
     ),
     Option(
         SERVER, "principal", TEXT, None, "no effect; accepted for compatibility",

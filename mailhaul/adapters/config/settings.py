@@ -130,6 +130,12 @@ class AccountSettings(_Settings):
     monitor: str | None
     plugin: str | None
     plugout: str | None
+    proxy: str | None
+    proxyout: str | None
+    proxypassword: Secret | None
+    proxyoutpassword: Secret | None
+    bindaddress: str | None
+    bindaddressout: str | None
     principal: str | None
     esmtpname: str
     esmtppassword: Secret | None
@@ -260,6 +266,10 @@ class AccountSettings(_Settings):
     def with_password(self, password: Secret, *, typed: bool = False) -> AccountSettings:
         """Return the same settings with a password, which the user may have ``typed``."""
         return AccountSettings({**vars(self), "password": password, "_typed": typed})
+
+    def with_secret(self, name: str, secret: Secret) -> AccountSettings:
+        """Return the same settings with the secret of this name."""
+        return AccountSettings({**vars(self), name: secret})
 
     @property
     def typed(self) -> bool:

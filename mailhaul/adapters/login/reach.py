@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 
 from ...flows.outcome import ExitCode, PollFailed
-from ...flows.requests import Address, Pipe, Tcp, Trust
+from ...flows.requests import Address, Pipe, Trust
 from ...protocols.machine import Tap
 from ..config.options import SSL_MODES, SSLPROTO
 from ..config.settings import AccountSettings
 from ..files import AUTHORITIES, refuse_special_files
 from .access import Access, TlsMode, TokenSource
+from .ways import tcp_to_server
 
 VERSIONS = {
     # These values set no limit: TLS versions from the default minimum to the newest are allowed.
@@ -104,7 +105,7 @@ def command_words(command: str, host: str, port: str, option: str) -> tuple[str,
 def address_of(settings: AccountSettings) -> Address:
     """Return the address of the server of an account. Raises PollFailed (SOCKET)."""
     if settings.plugin is None:
-        return Tcp(settings.host, settings.port)
+        return tcp_to_server(settings, settings.host, settings.port)
     service = settings.service or f"{settings.kind.family}{'s' if settings.wrapped else ''}"
     return Pipe(command_words(settings.plugin, settings.host, str(service), "plugin"))
 

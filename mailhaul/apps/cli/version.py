@@ -43,6 +43,7 @@ def sentences(account: AccountSettings) -> list[str]:
     ]
     if account.plugin is not None:
         said.append(f"Server connections will be made via plugin {account.plugin}.")
+    said += ways(account)
     said.append(TLS[tls_mode(account)])
     if account.auth == "oauth":
         said.append(f"Tokens come from {account.oauthissuer} (oauthgrant {account.oauthgrant}).")
@@ -68,6 +69,20 @@ def sentences(account: AccountSettings) -> list[str]:
     said += where_mail_goes(account)
     names = ", ".join(local for local, _ in account.local_names)
     said.append(f"Recipient of the mail: {names}.")
+    return said
+
+
+def ways(account: AccountSettings) -> list[str]:
+    """Return sentences about proxies and addresses of this host."""
+    said: list[str] = []
+    for whose, suffix in (("Server", ""), ("Listener", "out")):
+        if getattr(account, f"proxy{suffix}") is not None:
+            from ...adapters.login.ways import proxy_of  # few accounts have one
+
+            proxy = proxy_of(account, f"proxy{suffix}")
+            said.append(f"{whose} connections go through the {proxy.kind} {proxy.name}.")
+        if (source := getattr(account, f"bindaddress{suffix}")) is not None:
+            said.append(f"{whose} connections come from {source}.")
     return said
 
 

@@ -140,6 +140,10 @@ async def poll_account(
         lines.detail(f"{introduction(settings)}: poll started")
     try:
         settings = with_password(settings, context)
+        if settings.proxy or settings.proxyout:
+            from .ways import with_proxy_passwords  # few accounts have a proxy
+
+            settings = await with_proxy_passwords(settings, context)
         for name in SECRETS:
             secret = getattr(settings, name)
             if secret is not None:
