@@ -9,6 +9,8 @@ from ...protocols.proxy.address import BadProxy, Proxy, parse_proxy
 
 VARIABLES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 EXCEPTIONS = ("no_proxy", "NO_PROXY")
+
+
 def proxy_for(url: Url, environment: Mapping[str, str]) -> Proxy | None:
     """Return the proxy through which to reach an address; None for a direct connection.
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from ...flows.outcome import ExitCode, PollFailed
-from ...flows.requests import Address, Pipe, Trust
+from ...flows.requests import Address, Pipe, Tcp, Trust
 from ...protocols.machine import Tap
 from ..config.options import SSL_MODES, SSLPROTO
 from ..config.settings import AccountSettings
 from ..files import AUTHORITIES, refuse_special_files
 from .access import Access, TlsMode, TokenSource
-from .ways import tcp_to_server
+
+if TYPE_CHECKING:
+    from ...protocols.proxy.address import Proxy
 
 VERSIONS = {
     # These values set no limit: TLS versions from the default minimum to the newest are allowed.
@@ -108,6 +111,33 @@ def address_of(settings: AccountSettings) -> Address:
         return tcp_to_server(settings, settings.host, settings.port)
     service = settings.service or f"{settings.kind.family}{'s' if settings.wrapped else ''}"
     return Pipe(command_words(settings.plugin, settings.host, str(service), "plugin"))
+
+
+def tcp_to_server(settings: AccountSettings, host: str, port: int | str) -> Tcp:
+    """Return the address of a server of this account. Raises PollFailed (SYNTAX)."""
+    if settings.proxy is None:
+        return Tcp(host, port, None, settings.bindaddress)
+    return Tcp(host, port, proxy_of(settings, "proxy"), settings.bindaddress)
+
+
+def tcp_to_listener(settings: AccountSettings, host: str, port: int | str) -> Tcp:
+    """Return the address of a listener of this account. Raises PollFailed (SYNTAX)."""
+    if settings.proxyout is None:
+        return Tcp(host, port, None, settings.bindaddressout)
+    return Tcp(host, port, proxy_of(settings, "proxyout"), settings.bindaddressout)
+
+
+def proxy_of(settings: AccountSettings, option: str) -> Proxy:
+    """Return the proxy that this option names, with its password. Raises PollFailed (SYNTAX)."""
+    from ...protocols.proxy.address import BadProxy, parse_proxy
+    from ...protocols.record import replace
+
+    try:
+        proxy = parse_proxy(getattr(settings, option))
+    except BadProxy as fault:
+        raise PollFailed(ExitCode.SYNTAX, f"{settings.place(option)}: {option}: {fault}") from None
+    secret = getattr(settings, f"{option}password")
+    return proxy if secret is None else replace(proxy, password=secret)
 
 
 def access_of(

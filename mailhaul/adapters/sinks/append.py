@@ -9,8 +9,7 @@ from ...flows.sink import Sink
 from ...protocols.imap.mailbox_names import encode_name
 from ..config.imap_url import MailboxUrl, read_url
 from ..login.access import Access, TlsMode
-from ..login.reach import command_words, refuse_odd_certificates
-from ..login.ways import tcp_to_listener
+from ..login.reach import command_words, refuse_odd_certificates, tcp_to_listener
 from .imap_append import ImapAppendSink
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from ...flows.host_names import ascii_host
 from ...flows.requests import Address, Pipe, UnixSocket
 from ..config.settings import SMTP_PORT, AccountSettings
 from ..config.values import service
-from ..login.reach import command_words
-from ..login.ways import tcp_to_listener
+from ..login.reach import command_words, tcp_to_listener
 
 
 def listener_address(settings: AccountSettings, host: str) -> tuple[Address, bool]:

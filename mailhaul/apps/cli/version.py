@@ -7,7 +7,7 @@ from ...adapters.config.load import Configuration
 from ...adapters.config.secret_table import SECRETS, way_of
 from ...adapters.config.settings import AccountSettings
 from ...adapters.login.access import TlsMode
-from ...adapters.login.reach import tls_mode
+from ...adapters.login.reach import proxy_of, tls_mode
 from ...adapters.sinks.kinds import LISTENERS, chosen_sink, sink_value
 from ..polls.lines import escape
 
@@ -77,8 +77,6 @@ def ways(account: AccountSettings) -> list[str]:
     said: list[str] = []
     for whose, suffix in (("Server", ""), ("Listener", "out")):
         if getattr(account, f"proxy{suffix}") is not None:
-            from ...adapters.login.ways import proxy_of  # few accounts have one
-
             proxy = proxy_of(account, f"proxy{suffix}")
             said.append(f"{whose} connections go through the {proxy.kind} {proxy.name}.")
         if (source := getattr(account, f"bindaddress{suffix}")) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...adapters.config.secret_table import way_of
 from ...adapters.config.settings import AccountSettings
-from ...adapters.login.ways import proxy_of
+from ...adapters.login.reach import proxy_of
 from .context import PollContext
 from .sinks import read_secret_of
 

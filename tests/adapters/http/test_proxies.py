@@ -13,7 +13,7 @@ URL = parse_url("https://oauth2.googleapis.com/token")
 
 def address(environment: dict[str, str], url: str = "https://oauth2.googleapis.com/") -> Tcp | None:
     found = proxy_for(parse_url(url), environment)
-    return found.address if found else None
+    return Tcp(found.host, found.port) if found else None
 
 
 @pytest.mark.parametrize(
