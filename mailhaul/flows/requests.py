@@ -199,12 +199,16 @@ class Start(Request[Program]):
 
     ``shell`` runs ``argv[0]`` by /bin/sh with the other arguments as "$1", "$2", ... With
     ``captured`` the end of what it prints is kept for its ``output``, else it goes where ours goes.
+    ``variables`` are added to its environment. With ``apart`` it can always be ended together with
+    its children; it may then not ask questions at a terminal.
     """
 
     argv: tuple[str, ...]
     stdin: int
     shell: bool = False
     captured: bool = True
+    variables: tuple[tuple[str, str], ...] = ()
+    apart: bool = False
 
 
 class Close(Request[None]):

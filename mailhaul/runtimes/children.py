@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from ..flows.requests import STATUS_UNKNOWN, ArgumentsTooLong, OpenFailed
@@ -112,15 +112,27 @@ IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 """Signals that Python ignores; an ignored signal stays ignored across exec."""
 
 
-def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
+def start(
+    argv: tuple[str, ...],
+    stdin: int,
+    stdout: int,
+    stderr: int,
+    *,
+    variables: Sequence[tuple[str, str]] = (),
+    apart: bool = False,
+) -> Child:
     """Start a program found on PATH with these descriptors as 0, 1 and 2.
 
     All other descriptors are closed in it. It gets a process group of its own, so that it can be
     ended together with its children; but not where there is a terminal, since ssh must be able to
     ask for a passphrase there, and a background group may not read from it. No signal is blocked
-    in the child, and SIGCHLD has its default action. Raises OpenFailed.
+    in the child, and SIGCHLD has its default action. ``variables`` are added to the environment;
+    with ``apart`` the child gets its own group in any case. Raises OpenFailed.
     """
-    own_group = not has_terminal()
+    own_group = apart or not has_terminal()
+    environ = environment()
+    if variables:
+        environ = {**environ, **{os.fsencode(n): os.fsencode(v) for n, v in variables}}
     actions = [
         (os.POSIX_SPAWN_DUP2, stdin, 0),
         (os.POSIX_SPAWN_DUP2, stdout, 1),
@@ -132,7 +144,7 @@ def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
             pid = os.posix_spawnp(
                 argv[0],
                 argv,
-                environment(),
+                environ,
                 file_actions=actions,
                 setsigdef=defaults,
                 setsigmask=(),
@@ -142,7 +154,7 @@ def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
             pid = os.posix_spawnp(
                 argv[0],
                 argv,
-                environment(),
+                environ,
                 file_actions=actions,
                 setsigdef=defaults,
                 setsigmask=(),

@@ -396,14 +396,20 @@ class Engine:
         program = Program(request.argv[0])
         if not request.captured:
             with signals_blocked():
-                child = start(argv, request.stdin, 1, 2)
+                child = start(
+                    argv, request.stdin, 1, 2, variables=request.variables, apart=request.apart
+                )
                 self._programs.append(Running(program, child, Tail(-1)))
             return program
         with report_missing_descriptors():
             reading, writing = pipe_for_output()
         try:
             with signals_blocked():
-                child = start(argv, request.stdin, writing, writing)
+                child = start(
+                    *(argv, request.stdin, writing, writing),
+                    variables=request.variables,
+                    apart=request.apart,
+                )
                 self._programs.append(Running(program, child, Tail(reading)))
         except OpenFailed:
             os.close(reading)

@@ -461,6 +461,27 @@ OPTIONS: Final[tuple[Option, ...]] = (
         keywords="postconnect post",
     ),
     Option(
+        USER, "onfailure", TEXT, None, "command to run when polls fail again and again",
+        keywords="on-failure onfailure", own=True,
+    ),
+    Option(
+        USER, "onrecovery", TEXT, None, "command to run when polls succeed again",
+        keywords="on-recovery onrecovery", own=True,
+    ),
+    Option(
+        USER, "ondelivery", TEXT, None, "command to run after a poll that has read messages",
+        keywords="on-delivery ondelivery", own=True,
+    ),
+    Option(
+        USER, "alertmail", FLAG, True,
+        "send a mail when polls fail and succeed again (off with on-failure or on-recovery)",
+        negation=GLUED, own=True,
+    ),
+    Option(
+        USER, "alertafter", NUMBER, 3,
+        "failed polls in a row after which the user is told; 0 means never", own=True,
+    ),
+    Option(
         USER, "keep", FLAG, False, "leave fetched mail on the server", negation=GLUED,
         on="-k --keep", off="-K --nokeep", off_help="delete fetched mail from the server",
     ),

@@ -178,6 +178,11 @@ class AccountSettings(_Settings):
     lmtp: bool
     preconnect: str | None
     postconnect: str | None
+    onfailure: str | None
+    onrecovery: str | None
+    ondelivery: str | None
+    alertmail: bool
+    alertafter: int
     keep: bool
     fetchall: bool
     fetchread: bool

@@ -229,6 +229,11 @@ class SqliteLedger:
         rows = self.write(lambda db: db.execute(query).fetchall())
         return {as_text(entry): when for entry, when in rows}
 
+    def has_alerts(self) -> bool:
+        """Whether a user was told of trouble that has not ended; see ``alerts.py``."""
+        query = "SELECT EXISTS (SELECT 1 FROM alert WHERE kind = 'told')"
+        return bool(self.write(lambda db: db.execute(query).fetchone())[0])
+
     # The file
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:

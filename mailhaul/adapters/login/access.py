@@ -12,6 +12,7 @@ from ...protocols.record import Record, replace
 from ...protocols.secret import Secret
 
 if TYPE_CHECKING:
+    from .throttled import RestWanted
     from ...protocols.sasl.credentials import Credentials
 
 TOKEN_AUTHS = frozenset({"oauth", "oauthbearer", "xoauth2"})
@@ -59,6 +60,10 @@ class TokenSource(Protocol):
         ...
 
 
+NoteRest = Callable[["RestWanted"], None]
+"""Takes the rest that a server wants."""
+
+
 class Access(Record):
     """What is needed to log in to one account.
 
@@ -67,7 +72,8 @@ class Access(Record):
     only the default. ``auth`` is the value of that option. ``timeout`` is in seconds. ``hint`` says
     how to configure TLS from the first byte, or no TLS. ``read_password`` reads the password
     if the rc file does not have it; see ``with_password``. ``tokens`` gives the tokens of
-    ``auth oauth``, which take the place of the password.
+    ``auth oauth``, which take the place of the password. ``note_rest`` is called when the server
+    wants a rest.
     """
 
     peer: str
@@ -84,6 +90,7 @@ class Access(Record):
     hint: str = 'use "ssl", or "sslproto \'\'"'
     read_password: Callable[[], Awaitable[Secret | None]] | None = None
     tokens: TokenSource | None = None
+    note_rest: NoteRest | None = None
 
     @property
     def credentials(self) -> Credentials:
