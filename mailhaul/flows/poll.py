@@ -24,6 +24,7 @@ from .source import Source
 from .visit import Progress, Visit
 
 if TYPE_CHECKING:
+    from .ferry import Meter
     from .parcel import Packer
     from .reminders import Reminders
 
@@ -42,7 +43,8 @@ class Poll:
     imports nor opens a sink. ``sink_name`` identifies the sink in the ledger. Once ``stopping``
     returns true, no further message is requested. With ``reminders`` the user gets a notice about
     oversized messages. ``lock`` makes the lock of a mailbox. It is held from the listing until all
-    messages are settled, so that two polls never use a mailbox at the same time.
+    messages are settled, so that two polls never use a mailbox at the same time. ``meter`` limits
+    the octets of messages that are fetched.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Poll:
         reminders: Reminders | None = None,
         lock: Callable[[str], Lock] = Unlocked,
         session: SessionObserver | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._stopping = stopping
         self._reminders = reminders
@@ -71,6 +74,7 @@ class Poll:
         self._report = report
         self._make_lock = lock
         self._session = session or SessionObserver()
+        self._meter = meter
         self._lock: Lock | None = None
         self._locked = ""
         self._progress = Progress()
@@ -174,6 +178,7 @@ class Poll:
             self._progress,
             stopping=self._stopping,
             is_last=is_last,
+            meter=self._meter,
         )
 
     async def _take_lock(self, mailbox: str) -> None:

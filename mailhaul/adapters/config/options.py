@@ -37,8 +37,11 @@ LOGIN: Final = "login"
 NAMES: Final = "names"
 COUNT: Final = "count"
 FORM: Final = "form"
+OCTETS: Final = "octets"
+SECONDS: Final = "seconds"
 """Kinds of argument. PATH is made absolute, SERVICE is a name or a number, PORT is a number, COUNT
-is a flag that is counted, HIDDEN is a password, FORM is one of DUMP_FORMS or nothing.
+is a flag that is counted, HIDDEN is a password, FORM is one of DUMP_FORMS or nothing. OCTETS and SECONDS are numbers with a
+unit (``2500m``, ``90s``).
 """
 
 GLUED: Final = "glued"
@@ -309,6 +312,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(SERVER, "interval", NUMBER, 0, "the daemon polls at this many times its interval"),
     Option(
+        SERVER, "every", SECONDS, 0, "the daemon polls after this time: 90s, 5m, 1h", own=True
+    ),
+    Option(
         SERVER, "envelope", ENVELOPE, "Received", "header line that names the recipient",
         negation=GLUED, on="-E --envelope", argument="HEADER",
     ),
@@ -533,6 +539,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         USER, "fetchlimit", NUMBER, 0, "messages per poll; 0 means no limit",
         on="-B --fetchlimit", argument="COUNT",
+    ),
+    Option(
+        USER, "daylimit", OCTETS, 0,
+        "octets to fetch in 24 hours, such as 2500m; 0 means no limit", own=True,
     ),
     Option(
         USER, "fetchsizelimit", NUMBER, 100, "no effect; accepted for compatibility",

@@ -97,7 +97,7 @@ class AccountSettings(_Settings):
     """All options of one user on one server.
 
     Text is decoded from UTF-8, with ``surrogateescape`` for other bytes. ``timeout`` and
-    ``warnings`` are in seconds, ``interval`` in poll cycles, ``limit`` in octets; a ``limit`` of 0
+    ``warnings`` are in seconds, ``interval`` in poll cycles, ``every`` in seconds, ``limit`` and ``daylimit`` in octets; a ``limit`` of 0
     means no limit. ``protocol`` and ``auth`` are lower case, spelled as in ``options``.
     ``local_names`` are pairs of a remote and a local name; ``wildcard`` means that ``*`` was among
     them. ``sslproto`` is None if unset, which is different from empty. ``envelope`` is None if
@@ -120,6 +120,7 @@ class AccountSettings(_Settings):
     auth: str
     timeout: int
     interval: int
+    every: int
     envelope: str | None
     envelope_skip: int = 0
     qvirtual: str | None
@@ -201,6 +202,7 @@ class AccountSettings(_Settings):
     limit: int
     warnings: int
     fetchlimit: int
+    daylimit: int
     fetchsizelimit: int
     fastuidl: int
     batchlimit: int

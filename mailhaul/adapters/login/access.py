@@ -12,8 +12,8 @@ from ...protocols.record import Record, replace
 from ...protocols.secret import Secret
 
 if TYPE_CHECKING:
-    from .throttled import RestWanted
     from ...protocols.sasl.credentials import Credentials
+    from .throttled import RestWanted
 
 TOKEN_AUTHS = frozenset({"oauth", "oauthbearer", "xoauth2"})
 """Values of ``auth`` with which the secret is a token."""

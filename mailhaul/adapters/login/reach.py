@@ -11,7 +11,7 @@ from ...protocols.machine import Tap
 from ..config.options import SSL_MODES, SSLPROTO
 from ..config.settings import AccountSettings
 from ..files import AUTHORITIES, refuse_special_files
-from .access import Access, TlsMode, TokenSource
+from .access import Access, NoteRest, TlsMode, TokenSource
 
 if TYPE_CHECKING:
     from ...protocols.proxy.address import Proxy
@@ -141,11 +141,14 @@ def proxy_of(settings: AccountSettings, option: str) -> Proxy:
 
 
 def access_of(
-    settings: AccountSettings, tap: Tap | None, tokens: TokenSource | None = None
+    settings: AccountSettings,
+    tap: Tap | None,
+    tokens: TokenSource | None = None,
+    note_rest: NoteRest | None = None,
 ) -> Access:
-    """Return what is needed to log in to an account. Raises PollFailed (SOCKET).
+    """Return what is needed to log in to an account. Raises PollFailed (SOCKET, SYNTAX).
 
-    ``tokens`` are for ``auth oauth``.
+    ``tokens`` are for ``auth oauth``; ``note_rest`` is called when the server wants a rest.
     """
     return Access(
         peer=settings.host,
@@ -161,6 +164,7 @@ def access_of(
         tap=tap,
         auth=settings.auth,
         tokens=tokens,
+        note_rest=note_rest,
     )
 
 

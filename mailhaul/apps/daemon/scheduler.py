@@ -191,7 +191,7 @@ class Scheduler:
         """Return the jobs of one account, as its server allows them; count those that watch."""
         user = (settings.host, settings.remote_user)
         room = WATCHED - watched[user]
-        every = self._interval * max(1, settings.interval)
+        every = float(settings.every) or self._interval * max(1, settings.interval)
         jobs = list(jobs_for(settings, every, self._chance, room=room))
         if self._apart and any(job.identity in self._apart for job in jobs):
             jobs = list(jobs_for(settings, every, self._chance, apart=True, room=room))

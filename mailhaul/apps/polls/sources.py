@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def source_of(settings: AccountSettings, context: PollContext, report: Report) -> MailSource:
     """Return the mailbox to collect from."""
     tap = context.tap_for(settings.kind.family.upper())
-    access = access_of(settings, tap, source_tokens(settings, context))
+    access = access_of(settings, tap, source_tokens(settings, context), context.rest)
     if settings.kind.family == "imap":
         from ...adapters.sources.imap import ImapSource
 

@@ -71,7 +71,8 @@ def source_for(
 ) -> WatchedSource:
     """Return the source for one watched mailbox, or for several."""
     report = account_lines(settings, account_of(settings, context.check), lines)
-    access = access_of(settings, context.tap_for("IMAP"), source_tokens(settings, context))
+    tokens = source_tokens(settings, context)
+    access = access_of(settings, context.tap_for("IMAP"), tokens, context.rest)
     with_marks = chosen_sink(settings).moves
     everything = settings.fetchall or settings.fetchread
     if len(settings.folders) > 1:
