@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
@@ -13,6 +14,7 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.files import ID_FILE, read_file
 from ...adapters.ledger.lock import MailboxLock
 from ...adapters.ledger.names import mailbox_name, sink_name
+from ...adapters.ledger.store import LedgerFault
 from ...adapters.login.reach import access_of
 from ...adapters.sinks.kinds import chosen_sink
 from ...flows.account import Account
@@ -153,7 +155,10 @@ async def poll_account(
     if note is not None:
         note.clear()
     try:
-        rest = await LedgerCall(partial(context.ledger.rest_of, name_of(settings)))
+        rest = None
+        # A ledger that cannot be used is reported where it is needed.
+        with suppress(LedgerFault):
+            rest = await LedgerCall(partial(context.ledger.rest_of, name_of(settings)))
         if rest is not None:
             from .rests import code_at_rest  # few accounts rest
 

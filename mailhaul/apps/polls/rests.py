@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...adapters.config.settings import AccountSettings
 from ...adapters.ledger.rests import DayMeter, set_rest
+from ...adapters.ledger.store import LedgerFault
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import LedgerCall
 from .accounts import name_of, user_at_server
@@ -44,10 +45,7 @@ async def begin_rest(
     lines: Lines,
     failure: PollFailed,
 ) -> PollFailed:
-    """Let an account rest after a failed poll, as its server wants; return the failure to report.
-
-    Raises PollFailed (IOERR) without a ledger.
-    """
+    """Let an account rest after a failed poll, as its server wants; return the failure to report."""
     await rest_for(wanted, settings, context, lines)
     if wanted.explicit and failure.code not in OBEYED:
         return PollFailed(ExitCode.SERVBUSY, str(failure))
@@ -57,7 +55,7 @@ async def begin_rest(
 async def note_rest(
     note: RestNote, settings: AccountSettings, context: PollContext, lines: Lines
 ) -> None:
-    """Let an account rest after a poll that has succeeded. Raises PollFailed (IOERR)."""
+    """Let an account rest after a poll that has succeeded."""
     if note.wanted is not None and note.wanted.explicit:
         await rest_for(note.wanted, settings, context, lines)
     if note.full_until:
@@ -75,7 +73,11 @@ async def rest_for(
     words = lines.redacted(wanted.words)
     reason = f"the server wants a rest: {words}"
     account = name_of(settings)
-    await LedgerCall(partial(set_rest, context.ledger, account, until, reason))
+    try:
+        await LedgerCall(partial(set_rest, context.ledger, account, until, reason))
+    except LedgerFault as fault:
+        # The daemon knows of the rest, but later runs do not.
+        lines.complain(str(fault))
     context.resting(wanted.seconds)
     lines.say(
         f"{user_at_server(settings)}: the server wants a rest; not polled before {clock_time(until)}"
