@@ -70,8 +70,8 @@ class Ferry:
 
     The UIDs of messages with a verdict are added to ``tried``. Once ``stopping`` returns true, no
     further message is requested. With ``last`` the sink is closed at the end, since other polls may
-    wait for it. With ``by_ledger`` only the ledger records which messages were read. Where ``meter``
-    allows no further message, none is requested; ``held_back`` counts those that were left.
+    wait for it. With ``by_ledger`` only the ledger records which messages were read. Where
+    ``meter`` allows no further message, none is requested; ``held_back`` counts those left.
 
     The size in the ledger is the one in the listing, because later listings are compared with it;
     a different size reported with the text is not recorded.

@@ -289,9 +289,7 @@ class Packer:
         from ..protocols.message.alert import failure_notice, recovery_notice
 
         notice = recovery_notice if is_over else failure_notice
-        return self._to_postmaster(
-            lambda bounce_context, who: notice(bounce_context, who, trouble)
-        )
+        return self._to_postmaster(lambda bounce_context, who: notice(bounce_context, who, trouble))
 
     def _to_postmaster(self, notice: Callable[[BounceContext, bytes], bytes]) -> Parcel | None:
         options = self._options

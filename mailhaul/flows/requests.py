@@ -120,8 +120,8 @@ class Signal:
 class Open(Request[None]):
     """Open a stream and attach it to the channel. Raises OpenFailed or TimedOut.
 
-    The channel is open only after that, and after a proxy has connected to the server. Starting a child process takes no time, so ``timeout``
-    concerns only Tcp and UnixSocket.
+    The channel is open only after that, and after a proxy has connected to the server. Starting a
+    child process takes no time, so ``timeout`` concerns only Tcp and UnixSocket.
     """
 
     channel: Channel[Endpoint]

@@ -188,9 +188,7 @@ def source_address(text: str) -> tuple[int, SocketAddress]:
     Raises OpenFailed for anything else.
     """
     try:
-        found = socket.getaddrinfo(
-            text, 0, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
-        )
+        found = socket.getaddrinfo(text, 0, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         family, _, _, _, address = found[0]
     except (OSError, UnicodeError):
         raise OpenFailed(f"{text!r} is no IP address to connect from") from None

@@ -18,7 +18,9 @@ def run(line: str, facts: dict[str, str], seconds: float = 10.0) -> str:
 
 def test_the_facts_are_in_the_environment(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert run(f'env | grep ^MAILHAUL_ | sort > "{out}"', {"CODE": "SOCKET", "ACCOUNT": "j@x"}) == ""
+    assert (
+        run(f'env | grep ^MAILHAUL_ | sort > "{out}"', {"CODE": "SOCKET", "ACCOUNT": "j@x"}) == ""
+    )
     assert out.read_text() == "MAILHAUL_ACCOUNT=j@x\nMAILHAUL_CODE=SOCKET\n"
 
 

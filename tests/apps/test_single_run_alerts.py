@@ -14,7 +14,9 @@ from mailhaul.adapters.config.load import load
 from mailhaul.apps.cli.once import poll_all
 from mailhaul.apps.demo.main import imap_session, listen
 from mailhaul.apps.polls.lines import Lines
+from mailhaul.flows.channel import Channel, Endpoint
 from mailhaul.flows.outcome import ExitCode
+from mailhaul.flows.requests import Flow
 from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 
@@ -28,7 +30,13 @@ class Cron:
         self.out = io.StringIO()
         self.cleanup = ExitStack()
         mailboxes = Mailboxes({b"INBOX": self.inbox})
-        self.up = listen(self.cleanup, lambda: imap_session(mailboxes))
+        self.visits = 0
+
+        def session() -> tuple[Channel[Endpoint], Flow[None]]:
+            self.visits += 1
+            return imap_session(mailboxes)
+
+        self.up = listen(self.cleanup, session)
         self.down = 1
         self.log = home / "log"
 
@@ -170,7 +178,9 @@ def test_a_poll_stops_before_its_share_of_the_day_and_the_next_ones_wait(cron: C
     assert len(cron.inbox.messages) == 3
     cron.out.truncate(0)
     # The server is not even asked.
-    assert cron.run(cron.down, options) is ExitCode.MAXFETCH
+    visits = cron.visits
+    assert cron.run(cron.up, options) is ExitCode.MAXFETCH
+    assert cron.visits == visits
     assert "not polled before" in cron.out.getvalue()
     # A larger share counts at once.
     assert cron.run(cron.up, "daylimit 1m") is ExitCode.SUCCESS

@@ -29,7 +29,8 @@ def fails(entry: str) -> bool:
 
 @pytest.mark.parametrize(
     ("failures", "after", "change"),
-    [(1, 3, None), (2, 3, None), (3, 3, Change.FAILURE), (9, 3, Change.FAILURE), (1, 1, Change.FAILURE), (9, 0, None)],
+    [(1, 3, None), (2, 3, None), (3, 3, Change.FAILURE), (9, 3, Change.FAILURE),
+     (1, 1, Change.FAILURE), (9, 0, None)],
 )  # fmt: skip
 def test_it_is_told_after_so_many_failures_in_a_row(
     failures: int, after: int, change: Change | None

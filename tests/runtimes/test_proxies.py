@@ -147,24 +147,27 @@ def test_what_a_proxy_slips_in_before_tls_is_not_taken_for_the_server(tmp_path: 
         ("socks5", 2, "its rules do not allow"),
         ("socks5", 4, f"it cannot reach {NAME}"),
         ("socks5", 5, f"{NAME} refuses the connection"),
-        ("http", 403, f"it refuses the connection to {NAME} \\(HTTP status 403 no\\)"),
+        ("http", 403, f"it refuses the connection to {NAME} (HTTP status 403 no)"),
     ],
 )
 def test_a_refusal_names_the_proxy_and_the_reason(kind: str, refusal: int, words: str) -> None:
     proxy = FakeProxy(refusal=refusal)
-    with running(kind, proxy) as url:
-        with pytest.raises(OpenFailed, match=rf"proxy 127\.0\.0\.1:{proxy.port}: {words}"):
-            blocking.run(converse(Tcp(NAME, 143, parse_proxy(url))))
+    with running(kind, proxy) as url, pytest.raises(OpenFailed) as caught:
+        blocking.run(converse(Tcp(NAME, 143, parse_proxy(url))))
+    assert str(caught.value).startswith(f"proxy 127.0.0.1:{proxy.port}: ")
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["socks5", "http"])
 def test_a_wrong_login_is_told_without_it(kind: str) -> None:
     with running(kind, FakeProxy(user=b"joe", password=b"right")) as url:
+        address = Tcp(NAME, 143, parse_proxy(url))
         with pytest.raises(OpenFailed, match="wants a login"):
-            blocking.run(converse(Tcp(NAME, 143, parse_proxy(url))))
+            blocking.run(converse(address))
     with running("socks5", FakeProxy(user=b"joe", password=b"right")) as url:
+        address = Tcp(NAME, 143, with_login(url, b"joe", b"sesame"))
         with pytest.raises(OpenFailed, match="refuses user and password") as caught:
-            blocking.run(converse(Tcp(NAME, 143, with_login(url, b"joe", b"sesame"))))
+            blocking.run(converse(address))
     assert "sesame" not in str(caught.value)
 
 
@@ -173,8 +176,9 @@ def test_a_proxy_that_is_not_there_is_told_from_a_server_that_is_not() -> None:
         port = listener.getsockname()[1]
     with pytest.raises(OpenFailed, match=rf"proxy 127\.0\.0\.1:{port}: connection to"):
         blocking.run(converse(Tcp(NAME, 143, parse_proxy(f"socks5://127.0.0.1:{port}"))))
-    with pytest.raises(OpenFailed, match="is no host name|cannot find|proxy"):
-        blocking.run(converse(Tcp(NAME, 143, parse_proxy("socks5://-bad-.invalid"))))
+    nowhere = parse_proxy("socks5://proxy.invalid")
+    with pytest.raises(NameNotFound, match=r"proxy proxy\.invalid:1080: cannot find the address"):
+        blocking.run(converse(Tcp(NAME, 143, nowhere)))
 
 
 def test_a_silent_proxy_is_left_at_the_deadline() -> None:
@@ -236,4 +240,4 @@ def test_the_simulated_runtime_goes_through_proxies_too(seed: int) -> None:
     address = Tcp(NAME, 143, parse_proxy("socks5://p.example"))
     assert world.run(converse(address)) == GREETING + b"hello\r\n"
     with pytest.raises(NameNotFound):
-        world.run(converse(replace(address, host="bad name.example")))
+        world.run(converse(replace(address, host="\u0378.example")))

@@ -40,8 +40,8 @@ FORM: Final = "form"
 OCTETS: Final = "octets"
 SECONDS: Final = "seconds"
 """Kinds of argument. PATH is made absolute, SERVICE is a name or a number, PORT is a number, COUNT
-is a flag that is counted, HIDDEN is a password, FORM is one of DUMP_FORMS or nothing. OCTETS and SECONDS are numbers with a
-unit (``2500m``, ``90s``).
+is a flag that is counted, HIDDEN is a password, FORM is one of DUMP_FORMS or nothing. OCTETS and
+SECONDS are numbers with a unit (``2500m``, ``90s``).
 """
 
 GLUED: Final = "glued"

@@ -96,9 +96,9 @@ class GlobalSettings(_Settings):
 class AccountSettings(_Settings):
     """All options of one user on one server.
 
-    Text is decoded from UTF-8, with ``surrogateescape`` for other bytes. ``timeout`` and
-    ``warnings`` are in seconds, ``interval`` in poll cycles, ``every`` in seconds, ``limit`` and ``daylimit`` in octets; a ``limit`` of 0
-    means no limit. ``protocol`` and ``auth`` are lower case, spelled as in ``options``.
+    Text is decoded from UTF-8, with ``surrogateescape`` for other bytes. ``timeout``, ``warnings``
+    and ``every`` are in seconds, ``interval`` in poll cycles, ``limit`` and ``daylimit`` in octets,
+    of which 0 means no limit. ``protocol`` and ``auth`` are lower case, spelled as in ``options``.
     ``local_names`` are pairs of a remote and a local name; ``wildcard`` means that ``*`` was among
     them. ``sslproto`` is None if unset, which is different from empty. ``envelope`` is None if
     switched off. ``elsewhere`` are mailboxes that patterns in ``folders`` do not include.

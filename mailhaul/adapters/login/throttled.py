@@ -24,7 +24,7 @@ ABOUT_PASSWORDS = re.compile(
 
 
 BACKOFF = re.compile(
-    rb"(?:suggested )?back-?off (?:time|for)?:?\s*(\d{1,12})\s*(milliseconds|msecs?|ms|seconds|secs?|s)?\b"
+    rb"back-?off (?:time|for)?:?\s*(\d{1,12})\s*(milliseconds|msecs?|ms|seconds|secs?|s)?\b"
     rb"|(?:retry|try again) (?:after|in) (\d{1,6}) (second|minute|hour)s?\b",
     re.IGNORECASE,
 )

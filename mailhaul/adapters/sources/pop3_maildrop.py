@@ -55,17 +55,17 @@ class Refusals(pop3.Tap):
     def returned(self, event: object) -> None:
         """Handle a reply."""
         match event:
-            case pop3.Completed(command, False, text):
-                self._look(text, for_all=not isinstance(command, FOR_ONE))
-            case pop3.TurnedAway(_, text):
-                self._look(text, for_all=True)
+            case pop3.Completed(command, False, text, code):
+                self._look(text, code, for_all=not isinstance(command, FOR_ONE))
+            case pop3.TurnedAway(code, text):
+                self._look(text, code, for_all=True)
             case _:
                 pass
 
-    def _look(self, text: bytes, *, for_all: bool) -> None:
+    def _look(self, text: bytes, code: pop3.ResponseCode | None, *, for_all: bool) -> None:
         from ..login.throttled import rest_wanted  # few replies are negative
 
-        if wanted := rest_wanted(text, for_all=for_all):
+        if wanted := rest_wanted(text, code.value if code else b"", for_all=for_all):
             self.throttled = self.throttled or wanted.explicit
             self._note_rest(wanted)
 

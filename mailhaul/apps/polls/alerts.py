@@ -41,8 +41,8 @@ MAIL = "alert mail"
 class News(Record):
     """What a user is told about an entry.
 
-    ``alert`` is what this begins, or what the recovery ends. ``reason`` is the last error. ``token``
-    is true if there is no token to log in with. ``single`` is true in a single run.
+    ``alert`` is what this begins, or what the recovery ends. ``reason`` is the last error.
+    ``token`` is true if there is no token to log in with. ``single`` is true in a single run.
     """
 
     change: Change
@@ -80,9 +80,7 @@ def news_of(
     )
 
 
-async def tell(
-    news: News, settings: AccountSettings, context: PollContext, lines: Lines
-) -> bool:
+async def tell(news: News, settings: AccountSettings, context: PollContext, lines: Lines) -> bool:
     """Tell a user about a change, as the options say; return whether that is done.
 
     If the mail cannot be delivered, it is not: it is tried again after the next poll. A command is

@@ -43,8 +43,8 @@ from .sinks import sink_of
 from .sources import source_of
 
 if TYPE_CHECKING:
-    from ...flows.ferry import Meter
     from ...adapters.etrn import EtrnPoll
+    from ...flows.ferry import Meter
     from .sources import MailSource
 
 

@@ -121,9 +121,7 @@ class PollPool:
         flow = run_on_delivery(entry, settings, context, code, counts, lines)
         await self._run(flow, engine)
 
-    def _beside(
-        self, settings: AccountSettings, lines: LinesOfPoll
-    ) -> tuple[PollContext, Engine]:
+    def _beside(self, settings: AccountSettings, lines: LinesOfPoll) -> tuple[PollContext, Engine]:
         """Return the context and the engine of what is done beside the polls."""
         limits = self._limits
         limits.register(settings)

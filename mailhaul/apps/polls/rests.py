@@ -34,7 +34,8 @@ def code_at_rest(
         return None
     left = rest.until - context.ledger.clock()
     context.resting(left)
-    lines.say(f"{user_at_server(settings)}: not polled before {clock_time(rest.until)}: {rest.reason}")
+    when = clock_time(rest.until)
+    lines.say(f"{user_at_server(settings)}: not polled before {when}: {rest.reason}")
     return ExitCode.MAXFETCH if rest.daylimit else ExitCode.SERVBUSY
 
 
@@ -45,7 +46,10 @@ async def begin_rest(
     lines: Lines,
     failure: PollFailed,
 ) -> PollFailed:
-    """Let an account rest after a failed poll, as its server wants; return the failure to report."""
+    """Let an account rest after a failed poll, as its server wants.
+
+    Return the failure to report.
+    """
     await rest_for(wanted, settings, context, lines)
     if wanted.explicit and failure.code not in OBEYED:
         return PollFailed(ExitCode.SERVBUSY, str(failure))
@@ -79,9 +83,8 @@ async def rest_for(
         # The daemon knows of the rest, but later runs do not.
         lines.complain(str(fault))
     context.resting(wanted.seconds)
-    lines.say(
-        f"{user_at_server(settings)}: the server wants a rest; not polled before {clock_time(until)}"
-    )
+    when = clock_time(until)
+    lines.say(f"{user_at_server(settings)}: the server wants a rest; not polled before {when}")
 
 
 def meter_of(settings: AccountSettings, context: PollContext) -> DayMeter:

@@ -117,7 +117,9 @@ class Socks5Client(TunnelClient[Dialogue]):
             self._dialogue.connected()
             return self._end(Connected())
         self._dialogue.not_connected()
-        problem = REFUSALS.get(head[1], f"it refuses the connection with the unknown code {head[1]}")
+        problem = REFUSALS.get(
+            head[1], f"it refuses the connection with the unknown code {head[1]}"
+        )
         return self._end(NotConnected(problem.format(self._target.host)))
 
     def _check_version(self) -> None:

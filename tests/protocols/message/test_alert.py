@@ -34,9 +34,10 @@ def test_polls_that_fail_are_told_with_their_error_and_since_when() -> None:
     assert "The last 3 polls have failed, since Mon, 2 Nov 2026 09:00:00 +0000." in said
     assert "imap.x: no route" in said
     assert "password" not in said
-    assert "The last poll has failed" in parsed(
-        failure_notice(OCCASION, b"joe@us", replace(DOWN, failures=1))
-    ).get_content()
+    assert (
+        "The last poll has failed"
+        in parsed(failure_notice(OCCASION, b"joe@us", replace(DOWN, failures=1))).get_content()
+    )
 
 
 def test_a_refused_login_is_told_with_advice_about_the_password_and_none_about_tokens() -> None:
