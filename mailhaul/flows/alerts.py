@@ -1,7 +1,7 @@
 """When a user is told that an entry fails, and when that it works again.
 
 There is one way of telling for every kind of trouble: after some failures in a row, once, and once
-when a poll succeeds again. What was told is in the ledger, so a restart of the daemon changes
+when a poll succeeds again. Alerts are in the ledger, so a restart of the daemon changes
 nothing, and runs from cron tell no more often than a daemon.
 
 This module decides; it has no clock, and neither sends nor stores anything.
@@ -24,7 +24,7 @@ class Change(Enum):
 
 
 class Alert(Record):
-    """What was told and not yet ended: the failures of an ``entry``, at this time (Unix time).
+    """What the user knows and what has not ended: the failures of an ``entry``, at this time (Unix time).
 
     Entries that fail for the same reason share a ``topic``, such as a token or a password; the
     others have one of their own. ``code`` is that of the failure.

@@ -83,7 +83,7 @@ def machine_for(proxy: Proxy, target: Target) -> TunnelClient[Any]:
 def target_of(address: Tcp) -> Target:
     """Return what a proxy is asked for. A name is not looked up here, only converted to ASCII.
 
-    Raises OpenFailed for an unknown service, NameNotFound for what is no host name.
+    Raises OpenFailed for an unknown service, NameNotFound for anything that is not a host name.
     """
     port = address.port
     if isinstance(port, str):

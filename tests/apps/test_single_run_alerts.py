@@ -84,7 +84,7 @@ def test_a_mail_comes_with_the_third_failure_and_one_when_it_works_again(cron: C
     for _ in range(2):
         assert cron.run(cron.up) is ExitCode.NOMAIL
         assert cron.subjects == [FAILS, WORKS]
-    # It is told anew when it fails anew.
+    # Another failure is another alert.
     for _ in range(3):
         cron.run(cron.down)
     assert cron.subjects == [FAILS, FAILS, WORKS]

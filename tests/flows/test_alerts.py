@@ -47,7 +47,7 @@ def test_a_recovery_is_told_only_after_a_failure_was() -> None:
     assert change_of(WORKS, 3, [], fails) is None
     assert change_of(WORKS, 3, [replace(TOLD, entry="ann@server", topic="x")], fails) is None
     assert change_of(WORKS, 3, [TOLD], fails) is Change.RECOVERY
-    # Also if the user has switched alerts off meanwhile: what was told has an end.
+    # Also if the user has switched alerts off meanwhile: an alert has an end.
     assert change_of(WORKS, 0, [TOLD], fails) is Change.RECOVERY
     assert ended_by(WORKS, [TOLD]) == [TOLD]
 

@@ -332,7 +332,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(
         SERVER, "interface", TEXT, None,
-        "not supported; start mailhaul when the interface is up (see also bindaddress)",
+        "not supported; start mailhaul when the interface is up",
         on="-I --interface", argument="DEVICE",
     ),
     Option(

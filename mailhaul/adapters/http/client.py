@@ -18,8 +18,9 @@ from ...flows.pace import Pace
 from ...flows.requests import Close, Open, RuntimeFault, Tcp, TimedOut, Trust, UpgradeToTls, Wait
 from ...protocols.errors import LocalProtocolError, ProtocolError
 from ...protocols.http import HttpRequest, HttpResponse, Url, parse_url
+from ...protocols.proxy.address import BadProxy
 from ...protocols.record import Record
-from .proxies import BadProxy, proxy_for
+from .proxies import proxy_for
 
 if TYPE_CHECKING:
     from .machine import HttpConnection

@@ -256,7 +256,7 @@ class SqliteLedger:
     # Alerts; ``alerts.py`` has more
 
     def has_alerts(self) -> bool:
-        """Whether a user was told of trouble that has not ended; see ``alerts.py``."""
+        """Whether a user has an alert that has not ended; see ``alerts.py``."""
         query = "SELECT EXISTS (SELECT 1 FROM alert WHERE kind = 'told')"
         return bool(self.write(lambda db: db.execute(query).fetchone())[0])
 

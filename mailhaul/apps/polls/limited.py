@@ -48,7 +48,7 @@ class PollHooks(Record):
     login_delay: Callable[[float], None] = lambda seconds: None
     """Called with the seconds that the server wants between logins."""
     resting: Callable[[float], None] = lambda seconds: None
-    """Called with the seconds for which the account is not to be polled."""
+    """Called with the seconds for which the account rests."""
     stopping: Callable[[], bool] = lambda: False
     """Returns whether no further message is begun."""
     begun: Callable[[], None] = lambda: None

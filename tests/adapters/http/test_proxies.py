@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mailhaul.adapters.http.proxies import BadProxy, Proxy, proxy_for
+from mailhaul.adapters.http.proxies import proxy_for
 from mailhaul.flows.requests import Tcp
 from mailhaul.protocols.http import parse_url
+from mailhaul.protocols.proxy.address import BadProxy, Proxy
 
 URL = parse_url("https://oauth2.googleapis.com/token")
 

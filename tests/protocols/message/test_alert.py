@@ -5,7 +5,6 @@ from __future__ import annotations
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from typing import cast
 
 from mailhaul.protocols.message.alert import Trouble, failure_notice, recovery_notice
 from mailhaul.protocols.message.bounce import BounceContext
@@ -18,7 +17,7 @@ EVIL = "consent needed;\r\nX-Evil: 1\r\n\r\nGrüße" + "x" * 3000
 
 
 def parsed(text: bytes) -> EmailMessage:
-    message = cast(EmailMessage, message_from_bytes(text, policy=default))
+    message = message_from_bytes(text, policy=default)
     assert not message.defects
     assert text.isascii()
     assert max(map(len, text.split(b"\r\n"))) <= 998
