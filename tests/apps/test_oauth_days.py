@@ -1,6 +1,6 @@
 """A day of trouble with tokens: no storm of tries, one mail to the user, and no restart needed.
 
-The alerts are the same for every trouble: one mail after the third failed poll, and one
+What is told, and when, is the same for every trouble: one mail after the third failed poll, and one
 when mail is fetched again.
 """
 

@@ -54,7 +54,7 @@ class ServerTexts(imap.Tap):
             case imap.Completed(imap.Logout()) | imap.SaidBye():
                 # BYE contains its own explanation, and after LOGOUT none is needed.
                 self._alert(event)
-                if isinstance(event, imap.SaidBye):
+                if isinstance(event, imap.SaidBye) and not self._logs_out():
                     self._look_for_rest(event, for_all=True)
             case imap.Completed(_, imap.Condition.OK, code, _) if (
                 code is None or code.name != ALERT
@@ -70,6 +70,11 @@ class ServerTexts(imap.Tap):
                     self._look_for_rest(event, for_all=isinstance(command, FOR_ALL))
             case _:
                 pass
+
+    def _logs_out(self) -> bool:
+        """Whether the BYE that comes is the usual one."""
+        outstanding = self._channel.machine.outstanding if self._channel else ()
+        return any(isinstance(command, imap.Logout) for command in outstanding)
 
     def _look_for_rest(
         self, event: imap.Completed | imap.Status | imap.Greeted | imap.SaidBye, *, for_all: bool
