@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 Negotiate = Callable[[socket.socket, "FakeProxy"], int]
@@ -89,7 +89,7 @@ SPEAK = {"socks5": speak_socks5, "http": speak_http}
 
 
 @contextmanager
-def running(kind: str, proxy: FakeProxy) -> Iterator[str]:
+def running(kind: str, proxy: FakeProxy) -> Generator[str]:
     """Run a proxy; yield its URL without a user."""
     listener = socket.create_server(("127.0.0.1", 0))
     proxy.port = listener.getsockname()[1]

@@ -72,7 +72,7 @@ class TimedIssuer(FakeIssuer):
     def respond_to(self, form: dict[str, str]) -> tuple[int, Any]:
         self.tried.append(self.clock())
         status, document = super().respond_to(form)
-        if status == 200 and isinstance(document, dict):
+        if status == 200 and not isinstance(document, bytes):
             lifetime = document.get("expires_in", 3600)
             self.valid[document["access_token"].encode()] = self.clock() + lifetime
         return status, document

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ GREETING = b"* OK ready\r\n"
 
 
 @contextmanager
-def greeting_server(tls: ssl.SSLContext | None = None) -> Iterator[tuple[int, list[str]]]:
+def greeting_server(tls: ssl.SSLContext | None = None) -> Generator[tuple[int, list[str]]]:
     """Greet each client and echo a line; yield the port, and the addresses of the clients."""
     clients: list[str] = []
     listener = socket.create_server(("127.0.0.1", 0))
