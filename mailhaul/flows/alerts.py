@@ -24,7 +24,7 @@ class Change(Enum):
 
 
 class Alert(Record):
-    """What the user knows and what has not ended: the failures of an ``entry``, at this time (Unix time).
+    """What the user knows: an ``entry`` fails since this Unix ``time``, and has not recovered.
 
     Entries that fail for the same reason share a ``topic``, such as a token or a password; the
     others have one of their own. ``code`` is that of the failure.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 
 import pytest
 
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
+from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.cli.once import poll_all
 from mailhaul.apps.demo.main import imap_session, listen
 from mailhaul.apps.polls.lines import Lines
@@ -59,6 +60,9 @@ class Cron:
 
     def arrive(self, size: int = 10) -> None:
         self.inbox.append(b"From: a@x\r\nSubject: hello\r\n\r\n" + b"x" * size + b"\r\n")
+
+    def ledger(self) -> SqliteLedger:
+        return SqliteLedger(str(self.home / "state" / "mailhaul" / "ledger.db"))
 
     @property
     def ran(self) -> list[str]:
@@ -110,6 +114,18 @@ def test_commands_take_the_place_of_the_mail(cron: Cron) -> None:
         cron.run(cron.up, options)
     assert cron.ran == ["failure you@one SOCKET 3", "recovery you@one SOCKET 0"]
     assert cron.subjects == []
+
+
+def test_each_trouble_runs_the_command_once(cron: Cron) -> None:
+    options = f"on-failure 'echo x >> {cron.log}'"
+    for _ in range(2):
+        for _ in range(4):
+            cron.run(cron.down, options)
+        cron.run(cron.up, options)
+        # The next trouble begins in another second.
+        with closing(cron.ledger()) as ledger:
+            ledger.write(lambda db: db.execute("UPDATE alert SET time = time - 5"))
+    assert cron.ran == ["x", "x"]
 
 
 def test_alertmail_asks_for_both(cron: Cron) -> None:

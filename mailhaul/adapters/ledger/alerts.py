@@ -1,7 +1,7 @@
 """What users were told about entries that fail, and what was said once in the log.
 
-A row *told* is an alert that has not ended. A row *said* is a problem that was logged and is not
-logged again until it is over: a hook that fails, or a notice that cannot be sent.
+A row *told* is an alert that has not ended. A row *said* is what was done once and is not done
+again in the same trouble: a command that was run, or the log line about one that fails.
 """
 
 from __future__ import annotations
@@ -47,14 +47,21 @@ class AlertBook:
         query = "DELETE FROM alert WHERE topic = ? AND kind = ?"
         self._ledger.write(lambda db: db.executemany(query, rows))
 
-    def say_once(self, entry: str, what: str) -> bool:
-        """Record that a problem of an entry is logged now; return False if it was before."""
+    def say_once(self, entry: str, what: str, since: int = 0) -> bool:
+        """Record that something about an entry is said or done now; return False if it was before.
+
+        With another ``since`` (the time at which its trouble began) it is another trouble.
+        """
         topic = stored(f"{what} {entry}")
 
         def work(db: sqlite3.Connection) -> bool:
-            row = (topic, SAID, stored(entry), int(self._ledger.clock()))
-            done = db.execute("INSERT OR IGNORE INTO alert VALUES (?, ?, ?, ?, NULL)", row)
-            return done.rowcount > 0
+            query = "SELECT time FROM alert WHERE topic = ? AND kind = ?"
+            before = db.execute(query, (topic, SAID)).fetchone()
+            if before and before[0] == since:
+                return False
+            row = (topic, SAID, stored(entry), since)
+            db.execute("INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?, NULL)", row)
+            return True
 
         return self._ledger.write(work)
 

@@ -52,7 +52,7 @@ def tell_all(
         if change is None:
             continue
         ended = ended_by(state, told) if change is Change.RECOVERY else []
-        for alert in ended or [None]:
+        for alert in ended or (None,):
             news = replace(news_of(change, state, found, alert, sentence), single=True)
             flow = tell(news, settings, own, lines)
             if blocking.run(flow, Engine(time.monotonic)):

@@ -57,7 +57,7 @@ class Alerts:
         if change is None:
             return
         ended = ended_by(state, self.told) if change is Change.RECOVERY else []
-        for alert in ended or [None]:
+        for alert in ended or (None,):
             news = news_of(change, state, result, alert, sentence if token else "")
             topic = news.alert.topic
             if topic not in self._under_way:

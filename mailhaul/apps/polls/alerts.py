@@ -88,22 +88,24 @@ async def tell(news: News, settings: AccountSettings, context: PollContext, line
     """
     book, entry = AlertBook(context.ledger), news.alert.entry
     failing = news.change is Change.FAILURE
-    option, opposite = ("on-failure", "on-recovery")[:: 1 if failing else -1]
+    option = "on-failure" if failing else "on-recovery"
     command = settings.onfailure if failing else settings.onrecovery
-    if command and await LedgerCall(lambda: book.say_once(entry, option)):
+    since = news.alert.time
+    if command and await LedgerCall(lambda: book.say_once(entry, option, since)):
         await run(command, option, facts_of(news, settings), entry, context, lines)
     why = ""
     if wants_mail(settings):
         why = await send_mail(news, settings, context)
-        if not why:
-            await LedgerCall(lambda: book.over(entry, MAIL))
-        elif await LedgerCall(lambda: book.say_once(entry, MAIL)):
+        if why and await LedgerCall(lambda: book.say_once(entry, f"{MAIL} {option}", since)):
             what = "its trouble" if failing else "the end of its trouble"
             lines.complain(f"{entry}: the mail about {what} cannot be sent: {why}", entry)
-    if not why:
-        await LedgerCall(lambda: book.over(entry, opposite))
-        await LedgerCall(lambda: book.tell(news.alert) if failing else book.end([news.alert]))
-    return not why
+    if why:
+        return False
+    if failing:
+        await LedgerCall(lambda: book.tell(news.alert))
+    else:
+        await LedgerCall(lambda: book.end([news.alert]))
+    return True
 
 
 def wants_mail(settings: AccountSettings) -> bool:

@@ -39,4 +39,8 @@ def test_a_problem_is_said_once_until_it_is_over(tmp_path: Path) -> None:
     book.over(NAME, "hook")
     assert book.say_once(NAME, "hook")
     assert not book.say_once(NAME, "mail")
+    # Another trouble, which began at another time, is another matter.
+    assert book.say_once(NAME, "on-failure", 100)
+    assert not book.say_once(NAME, "on-failure", 100)
+    assert book.say_once(NAME, "on-failure", 200)
     ledger.close()
