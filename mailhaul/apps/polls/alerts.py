@@ -91,15 +91,16 @@ async def tell(news: News, settings: AccountSettings, context: PollContext, line
     option = "on-failure" if failing else "on-recovery"
     command = settings.onfailure if failing else settings.onrecovery
     since = news.alert.time
-    if command and await LedgerCall(lambda: book.say_once(entry, option, since)):
-        await run(command, option, facts_of(news, settings), entry, context, lines)
-    why = ""
-    if wants_mail(settings):
-        why = await send_mail(news, settings, context)
-        if why and await LedgerCall(lambda: book.say_once(entry, f"{MAIL} {option}", since)):
+    if command:
+        is_new = await LedgerCall(lambda: book.say_once(entry, option, since))
+        if is_new:
+            await run(command, option, facts_of(news, settings), entry, context, lines)
+    why = await send_mail(news, settings, context) if wants_mail(settings) else ""
+    if why:
+        is_new = await LedgerCall(lambda: book.say_once(entry, f"{MAIL} {option}", since))
+        if is_new:
             what = "its trouble" if failing else "the end of its trouble"
             lines.complain(f"{entry}: the mail about {what} cannot be sent: {why}", entry)
-    if why:
         return False
     if failing:
         await LedgerCall(lambda: book.tell(news.alert))
@@ -130,7 +131,9 @@ async def run(
     how = await run_hook(command, facts)
     if not how:
         await LedgerCall(lambda: book.over(entry, what))
-    elif await LedgerCall(lambda: book.say_once(entry, what)):
+        return
+    is_new = await LedgerCall(lambda: book.say_once(entry, what))
+    if is_new:
         # The command line itself is not reported, since it may contain a password.
         lines.complain(f"{entry}: the {option} command {how}", entry)
 
