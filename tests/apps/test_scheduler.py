@@ -598,6 +598,22 @@ def test_a_server_that_is_down_is_told_once_and_so_is_its_return(world: World) -
     world.run(story, entries(1), 60.0)
 
 
+def test_folders_with_connections_of_their_own_are_one_entry(world: World) -> None:
+    async def story() -> None:
+        world.pool.notifies = False
+        box = world.pool.boxes.setdefault("u0", Box())
+        await trio.sleep(1000)
+        assert len(world.scheduler.jobs) == 3
+        box.up = False
+        await trio.sleep(DAY)
+        assert [told[1] for told in world.pool.told] == [True]
+        box.up = True
+        await trio.sleep(DAY)
+        assert [told[1] for told in world.pool.told] == [True, False]
+
+    world.run(story, entries(1, "idle folder a b c"), 60.0)
+
+
 def test_alertafter_says_after_how_many_failures(world: World) -> None:
     async def story() -> None:
         for n in range(2):

@@ -59,7 +59,9 @@ def state_of(
 ) -> State:
     """Return how an entry does; ``token`` is the label of the token that is missing, if any."""
     login = login_topic(settings.remote_user, settings.host)
-    return State(entry, code, failures, topic_of(entry, login, code, token), login)
+    # Folders of an entry that have connections of their own fail together.
+    place = f"{user_at_server(settings)} {settings.entry}"
+    return State(entry, code, failures, topic_of(place, login, code, token), login)
 
 
 def news_of(
