@@ -24,8 +24,9 @@ class Child:
     descriptors: then ``poll`` has to be called from time to time.
     """
 
-    def __init__(self, pid: int, own_group: bool) -> None:
+    def __init__(self, pid: int, own_group: bool, apart: bool = False) -> None:
         self.pid = pid
+        self._apart = apart
         self.status: int | None = None
         self._own_group = own_group
         self.exit_fd: int | None = None
@@ -65,10 +66,12 @@ class Child:
             return
 
     def kill_now(self) -> None:
-        """Kill it and reap it."""
+        """Kill it and reap it; one that was started ``apart`` together with its children."""
         if self.poll() is None:
             self.signal(signal.SIGKILL)
             self._reap(0)
+        elif self._apart:
+            self.signal(signal.SIGKILL)
 
     def _close_exit_fd(self) -> None:
         if self.exit_fd is not None:
@@ -166,7 +169,7 @@ def start(
         raise kind(f'program "{argv[0]}" cannot be run: {error.strerror}') from None
     except ValueError as error:
         raise OpenFailed(f'program "{argv[0]!r}" cannot be run: {error}') from None
-    return Child(pid, own_group)
+    return Child(pid, own_group, apart)
 
 
 class Tail:

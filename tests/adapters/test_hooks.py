@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import select
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,10 +54,14 @@ def test_a_hook_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     began = time.monotonic()
     # The child ignores the first signal; its parent waits for it.
-    line = f'(trap "" TERM; echo x > "{pid}"; exec sleep 60) & wait'
+    line = f'(trap "" TERM; exec sleep 60) & echo $! > "{pid}"; wait'
     assert "was ended" in run(line, {}, 0.2)
     assert time.monotonic() - began < 10
-    assert pid.exists()
+    with suppress(ProcessLookupError):
+        child = os.pidfd_open(int(pid.read_text()))
+        ended, _, _ = select.select([child], [], [], 10)
+        os.close(child)
+        assert ended
 
 
 def test_its_input_is_empty_and_its_output_goes_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
