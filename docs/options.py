@@ -32,6 +32,8 @@ ARGUMENTS = {
     options.POLICY: "`accept` or `reject`",
     options.NAMES: "NAME ...",
     options.PATH: "FILE",
+    options.OCTETS: "NUMBER[k|m|g]",
+    options.SECONDS: "NUMBER[s|m|h|d]",
 }
 """The argument of an rc file keyword. A flag has none; options not listed here take a string."""
 

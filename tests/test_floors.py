@@ -63,6 +63,7 @@ ALSO = {
     "protocols/oauth": {"json", "urllib"},
     "protocols/gmail": {"urllib"},
     "protocols/http.py": {"urllib"},
+    "protocols/proxy/address.py": {"urllib"},
     "adapters/http": {"h11"},
     "adapters/oauth/signing.py": {"cryptography"},
     "flows/host_names.py": {"idna"},

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from ..flows.outcome import ExitCode, PollFailed
-from ..flows.requests import STATUS_UNKNOWN, Close, Now, OpenFailed, Start, TimedOut, Wait
+from ..flows.requests import STATUS_UNKNOWN, Close, Now, OpenFailed, Program, Start, TimedOut, Wait
 
 SECONDS = 600.0
 """How many seconds a command may take."""
@@ -46,17 +46,25 @@ async def command(line: str, what: str) -> None:
 
 async def run_line(line: str) -> str:
     """Run a command by /bin/sh; return "" if it succeeds, otherwise how it failed."""
-    deadline = await Now() + SECONDS
     try:
         program = await Start((line,), 0, True, captured=False)
     except OpenFailed:
         return "cannot be started"
+    return await how_it_ends(program, SECONDS)
+
+
+async def how_it_ends(program: Program, seconds: float) -> str:
+    """Wait for the end of a program, but no longer than this; then it is ended.
+
+    Return "" if it succeeds, otherwise how it failed.
+    """
+    deadline = await Now() + seconds
     try:
         while program.status is None:
             await Wait([program], max(0.0, deadline - await Now()))
     except TimedOut:
         await Close(program)
-        return f"took more than {SECONDS:g} seconds and was ended"
+        return f"took more than {seconds:g} seconds and was ended"
     if program.status == STATUS_UNKNOWN:
         return "ended with an unknown status"
     if program.status < 0:

@@ -15,8 +15,8 @@ messages wait for their verdicts, so a kill leaves at most that many with an unk
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from ..protocols.errors import LimitExceeded, ProtocolError
 from .account import Account, Action, OnRetrieveError
@@ -54,12 +54,24 @@ HOLD_SECONDS = 0.3
 """How long a sink that gathers messages may hold the first of them while others arrive."""
 
 
+class Meter(Protocol):
+    """Limits the octets that are fetched."""
+
+    def take(self, sizes: Sequence[int]) -> int:
+        """Return how many messages, of these sizes in this order, may be fetched now.
+
+        They count as fetched. This is blocking work on the ledger.
+        """
+        ...
+
+
 class Ferry:
     """Transfers messages from one open mailbox to a sink. Call ``run`` once.
 
     The UIDs of messages with a verdict are added to ``tried``. Once ``stopping`` returns true, no
     further message is requested. With ``last`` the sink is closed at the end, since other polls may
-    wait for it. With ``by_ledger`` only the ledger records which messages were read.
+    wait for it. With ``by_ledger`` only the ledger records which messages were read. Where
+    ``meter`` allows no further message, none is requested; ``held_back`` counts those left.
 
     The size in the ledger is the one in the listing, because later listings are compared with it;
     a different size reported with the text is not recorded.
@@ -79,6 +91,7 @@ class Ferry:
         stopping: Callable[[], bool] = lambda: False,
         last: bool = False,
         by_ledger: bool = False,
+        meter: Meter | None = None,
     ) -> None:
         self._account = account
         self._source = source
@@ -99,6 +112,8 @@ class Ferry:
         )
         self._stopping = stopping
         self._last = last
+        self._meter = meter
+        self.held_back = 0
         self._by_ledger = by_ledger
 
     async def run(self, messages: Iterable[Listed], total: int) -> None:
@@ -152,6 +167,8 @@ class Ferry:
             if (self._asked or some) and octets > MAX_AHEAD_OCTETS:
                 break
             some.append(waiting.popleft())
+        if self._meter is not None:
+            some = await self._within_limit(self._meter, some)
         self._offers |= await LedgerCall(lambda: self._page.reserve(some))
         if self._sink.finds_offers:
             # Such a sink finds a message by its name, so the name must survive a power failure.
@@ -159,6 +176,15 @@ class Ferry:
         for message in some:
             self._source.request(message)
             self._asked.append(message)
+
+    async def _within_limit(self, meter: Meter, some: Sequence[Listed]) -> list[Listed]:
+        """Return the messages that may be fetched; after the first that may not, leave all."""
+        sizes = [message.size for message in some]
+        count = await LedgerCall(lambda: meter.take(sizes))
+        if count < len(some):
+            self.held_back += len(some) - count + len(self._waiting)
+            self._waiting.clear()
+        return list(some[:count])
 
     async def _offer(self, message: Listed, fingerprint: bytes) -> Offer:
         """Record that a message is about to be sent to the sink; return its name.

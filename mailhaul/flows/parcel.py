@@ -17,6 +17,7 @@ from .outcome import Outcome, Verdict
 from .sink import Parcel
 
 if TYPE_CHECKING:
+    from ..protocols.message.alert import Trouble
     from ..protocols.message.bounce import BounceContext
     from ..protocols.message.mime_decode import MimeDecoder
     from .fate import Policy
@@ -280,18 +281,15 @@ class Packer:
             )
         )
 
-    def login_notice(self, account: str, *, refused: bool, reason: str = "") -> Parcel | None:
-        """Return the notice about refused logins, or about a login that is accepted again.
+    def alert(self, trouble: Trouble, *, is_over: bool) -> Parcel | None:
+        """Return the mail about polls that fail, or that succeed again.
 
-        ``reason`` says why there is no token. None if there is no postmaster.
+        None if there is no postmaster.
         """
-        from ..protocols.message.notice import login_notice
+        from ..protocols.message.alert import failure_notice, recovery_notice
 
-        return self._to_postmaster(
-            lambda bounce_context, who: login_notice(
-                bounce_context, who, account, refused=refused, reason=reason
-            )
-        )
+        notice = recovery_notice if is_over else failure_notice
+        return self._to_postmaster(lambda bounce_context, who: notice(bounce_context, who, trouble))
 
     def _to_postmaster(self, notice: Callable[[BounceContext, bytes], bytes]) -> Parcel | None:
         options = self._options

@@ -24,6 +24,7 @@ from .source import Source
 from .visit import Progress, Visit
 
 if TYPE_CHECKING:
+    from .ferry import Meter
     from .parcel import Packer
     from .reminders import Reminders
 
@@ -43,7 +44,7 @@ class Poll:
     returns true, no further message is requested. With ``reminders`` the user gets a notice about
     oversized messages. ``lock`` makes the lock of a mailbox. It is held from the listing until all
     messages are settled, so that two polls never use a mailbox at the same time. ``visit`` makes
-    the visit of each mailbox.
+    the visit of each mailbox. ``meter`` limits the octets of messages that are fetched.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Poll:
         lock: Callable[[str], Lock] = Unlocked,
         session: SessionObserver | None = None,
         visit: type[Visit] | Callable[..., Visit] = Visit,
+        meter: Meter | None = None,
     ) -> None:
         self._make_visit = visit
         self._stopping = stopping
@@ -74,6 +76,7 @@ class Poll:
         self._report = report
         self._make_lock = lock
         self._session = session or SessionObserver()
+        self._meter = meter
         self._lock: Lock | None = None
         self._locked = ""
         self._progress = Progress()
@@ -177,6 +180,7 @@ class Poll:
             self._progress,
             stopping=self._stopping,
             is_last=is_last,
+            meter=self._meter,
         )
 
     async def _take_lock(self, mailbox: str) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from ..protocols.record import Record
 
 if TYPE_CHECKING:
+    from ..protocols.proxy.address import Proxy
     from .channel import Channel, Endpoint
 
 T = TypeVar("T")
@@ -37,10 +38,21 @@ Flow = Coroutine[Request[object], object, T]
 
 
 class Tcp(Record):
-    """A TCP address: host name or literal address, and port number or service name."""
+    """A TCP address: host name or literal address, and port number or service name.
+
+    With a ``proxy`` it is reached through that; the proxy looks up the name. ``source`` is the
+    literal address of this host that the connection comes from, if the user names one.
+    """
 
     host: str
     port: int | str
+    proxy: Proxy | None = None
+    source: str | None = None
+
+    @property
+    def first_hop(self) -> Tcp:
+        """What this host connects to: the proxy, if there is one."""
+        return Tcp(self.proxy.host, self.proxy.port, source=self.source) if self.proxy else self
 
 
 class UnixSocket(Record):
@@ -108,8 +120,8 @@ class Signal:
 class Open(Request[None]):
     """Open a stream and attach it to the channel. Raises OpenFailed or TimedOut.
 
-    The channel is open only after that. Starting a child process takes no time, so ``timeout``
-    concerns only Tcp and UnixSocket.
+    The channel is open only after that, and after a proxy has connected to the server. Starting a
+    child process takes no time, so ``timeout`` concerns only Tcp and UnixSocket.
     """
 
     channel: Channel[Endpoint]
@@ -187,12 +199,16 @@ class Start(Request[Program]):
 
     ``shell`` runs ``argv[0]`` by /bin/sh with the other arguments as "$1", "$2", ... With
     ``captured`` the end of what it prints is kept for its ``output``, else it goes where ours goes.
+    ``variables`` are added to its environment. With ``apart`` it can always be ended together with
+    its children; it may then not ask questions at a terminal.
     """
 
     argv: tuple[str, ...]
     stdin: int
     shell: bool = False
     captured: bool = True
+    variables: tuple[tuple[str, str], ...] = ()
+    apart: bool = False
 
 
 class Close(Request[None]):

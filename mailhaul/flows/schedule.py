@@ -40,6 +40,7 @@ class Schedule:
         "_chance",
         "_login_delay",
         "_max_seconds",
+        "_rest",
         "due",
         "failures",
         "interval",
@@ -54,6 +55,7 @@ class Schedule:
         self.refusals = 0
         """Refused logins in a row."""
         self._login_delay = 0.0
+        self._rest = 0.0
         self._max_seconds = MAX_SECONDS
         self._chance = chance
 
@@ -65,6 +67,10 @@ class Schedule:
     def wait_between(self, seconds: float) -> None:
         """Set the minimum delay between logins (LOGIN-DELAY, RFC 2449, 6.5), at most an hour."""
         self._login_delay = seconds
+
+    def rest(self, seconds: float) -> None:
+        """Let the account rest for so long after the poll that ends next."""
+        self._rest = seconds
 
     def wake(self) -> None:
         """Poll at once, and forget earlier failures."""
@@ -87,7 +93,8 @@ class Schedule:
         bad = code not in GOOD and code not in NEUTRAL
         self.failures = self.failures + 1 if bad else 0
         self._max_seconds = MAX_SECONDS_AFTER.get(code, MAX_SECONDS)
-        self.due = now + self._delay()
+        self.due = now + max(self._delay(), self._rest)
+        self._rest = 0.0
         if was_refused and code in GOOD:
             return "the login is accepted again"
         if self.parked and not was_parked:

@@ -28,6 +28,7 @@ from .sink import Sink
 from .source import Listed, Source, Uid
 
 if TYPE_CHECKING:
+    from .ferry import Meter
     from .parcel import Packer
 
 PART_SIZE = 5000
@@ -50,6 +51,8 @@ class Progress:
         self.new = 0
         self.left = 0
         self.cut_off = 0
+        self.held_back = False
+        """Whether messages are left because of a limit for a day."""
         self.put_off = False
         """Whether a mailbox was left for the next poll, because it could not be compared."""
         self.cut_off_code = ExitCode.SOCKET
@@ -93,6 +96,7 @@ class Visit:
         *,
         stopping: Callable[[], bool],
         is_last: bool,
+        meter: Meter | None = None,
     ) -> None:
         self.mailbox = mailbox
         self._account = account
@@ -105,6 +109,7 @@ class Visit:
         self._progress = progress
         self._stopping = stopping
         self._is_last = is_last
+        self._meter = meter
         self._by_ledger = False
         self.page: Page | None = None
 
@@ -180,6 +185,7 @@ class Visit:
         no_more = self._is_last and not more and not choice.last
         if fetch:
             await self._carry(page, fetch, plan.tried, last=no_more)
+            more = more and not self._progress.held_back
         elif choice.oversized:
             # Wait for the reply to the deletions of ``limitflush`` before the connection may end.
             await self._source.finish()
@@ -416,8 +422,14 @@ class Visit:
             stopping=self._stopping,
             last=last,
             by_ledger=self._by_ledger,
+            meter=self._meter,
         )
         await ferry.run(messages, self._source.total)
+        if ferry.held_back:
+            self._progress.left += ferry.held_back
+            self._progress.held_back = True
+            text = f"{ferry.held_back} message(s) are left for later: the daylimit is reached"
+            self._report(Remark(f"{self._source.channel.peer}: {text}", error=False))
 
     # Deleting
 

@@ -83,12 +83,6 @@ class Url(Record):
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
-    def authority_with_port(self) -> str:
-        """Host and port as CONNECT needs them (RFC 9110, 7.1)."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-    @property
     def loopback(self) -> bool:
         """Whether it is on this machine."""
         return is_loopback(self.host)

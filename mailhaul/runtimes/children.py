@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from ..flows.requests import STATUS_UNKNOWN, ArgumentsTooLong, OpenFailed
@@ -24,8 +24,9 @@ class Child:
     descriptors: then ``poll`` has to be called from time to time.
     """
 
-    def __init__(self, pid: int, own_group: bool) -> None:
+    def __init__(self, pid: int, own_group: bool, apart: bool = False) -> None:
         self.pid = pid
+        self._apart = apart
         self.status: int | None = None
         self._own_group = own_group
         self.exit_fd: int | None = None
@@ -65,10 +66,12 @@ class Child:
             return
 
     def kill_now(self) -> None:
-        """Kill it and reap it."""
+        """Kill it and reap it; one that was started ``apart`` together with its children."""
         if self.poll() is None:
             self.signal(signal.SIGKILL)
             self._reap(0)
+        elif self._apart:
+            self.signal(signal.SIGKILL)
 
     def _close_exit_fd(self) -> None:
         if self.exit_fd is not None:
@@ -112,15 +115,27 @@ IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 """Signals that Python ignores; an ignored signal stays ignored across exec."""
 
 
-def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
+def start(
+    argv: tuple[str, ...],
+    stdin: int,
+    stdout: int,
+    stderr: int,
+    *,
+    variables: Sequence[tuple[str, str]] = (),
+    apart: bool = False,
+) -> Child:
     """Start a program found on PATH with these descriptors as 0, 1 and 2.
 
     All other descriptors are closed in it. It gets a process group of its own, so that it can be
     ended together with its children; but not where there is a terminal, since ssh must be able to
     ask for a passphrase there, and a background group may not read from it. No signal is blocked
-    in the child, and SIGCHLD has its default action. Raises OpenFailed.
+    in the child, and SIGCHLD has its default action. ``variables`` are added to the environment;
+    with ``apart`` the child gets its own group in any case. Raises OpenFailed.
     """
-    own_group = not has_terminal()
+    own_group = apart or not has_terminal()
+    environ = environment()
+    if variables:
+        environ = {**environ, **{os.fsencode(n): os.fsencode(v) for n, v in variables}}
     actions = [
         (os.POSIX_SPAWN_DUP2, stdin, 0),
         (os.POSIX_SPAWN_DUP2, stdout, 1),
@@ -132,7 +147,7 @@ def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
             pid = os.posix_spawnp(
                 argv[0],
                 argv,
-                environment(),
+                environ,
                 file_actions=actions,
                 setsigdef=defaults,
                 setsigmask=(),
@@ -142,7 +157,7 @@ def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
             pid = os.posix_spawnp(
                 argv[0],
                 argv,
-                environment(),
+                environ,
                 file_actions=actions,
                 setsigdef=defaults,
                 setsigmask=(),
@@ -154,7 +169,7 @@ def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
         raise kind(f'program "{argv[0]}" cannot be run: {error.strerror}') from None
     except ValueError as error:
         raise OpenFailed(f'program "{argv[0]!r}" cannot be run: {error}') from None
-    return Child(pid, own_group)
+    return Child(pid, own_group, apart)
 
 
 class Tail:

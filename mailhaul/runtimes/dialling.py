@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import ClassVar
 
 from ..flows.host_names import BadHostName, ascii_host
-from ..flows.requests import NameNotFound, OpenFailed, TimedOut
+from ..flows.requests import NameNotFound, OpenFailed, Tcp, TimedOut
 from .steps import Steps, Suspend
 
 ATTEMPT_DELAY = 0.25
@@ -29,22 +29,28 @@ Found = list[tuple[int, SocketAddress]]
 
 
 def dial(
-    host: str, port: int | str, deadline: float, clock: Callable[[], float]
+    target: Tcp, deadline: float, clock: Callable[[], float]
 ) -> Steps[tuple[socket.socket, str]]:
     """Return a connected, non-blocking socket and the peer's IP address.
 
     Addresses are tried in the resolver's order. The next one is tried when one fails, or after
-    ATTEMPT_DELAY seconds. Raises NameNotFound, OpenFailed with every address's error, TimedOut.
+    ATTEMPT_DELAY seconds. With a ``source``, only those of its family are tried. Raises
+    NameNotFound, OpenFailed with every address's error, TimedOut.
     """
     started = clock()
-    waiting = (yield from resolve(host, port, deadline, clock))[:MAX_ADDRESSES]
+    host, port = target.host, target.port
+    source = None if target.source is None else source_address(target.source)
+    found = yield from resolve(host, port, deadline, clock)
+    waiting = [one for one in found if source is None or one[0] == source[0]][:MAX_ADDRESSES]
+    if not waiting:
+        raise OpenFailed(f"{host} has no address that can be reached from {target.source}")
     trying: list[tuple[socket.socket, str]] = []
     failures: list[str] = []
     try:
         while waiting or trying:
             if waiting:
                 family, address = waiting.pop(0)
-                start_connecting(family, address, trying, failures)
+                start_connecting(family, address, source, trying, failures)
             left = deadline - clock()
             if left <= 0:
                 raise TimedOut(deadline - started)
@@ -176,9 +182,23 @@ class Lookup:
                     waker.send(b"!")
 
 
+def source_address(text: str) -> tuple[int, SocketAddress]:
+    """Return the family and the socket address of a literal address of this host.
+
+    Raises OpenFailed for anything else.
+    """
+    try:
+        found = socket.getaddrinfo(text, 0, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        family, _, _, _, address = found[0]
+    except (OSError, UnicodeError):
+        raise OpenFailed(f"{text!r} is no IP address to connect from") from None
+    return family, address
+
+
 def start_connecting(
     family: int,
     address: SocketAddress,
+    source: tuple[int, SocketAddress] | None,
     trying: list[tuple[socket.socket, str]],
     failures: list[str],
 ) -> None:
@@ -191,6 +211,13 @@ def start_connecting(
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     keep_alive(sock)
+    if source is not None:
+        try:
+            sock.bind(source[1])
+        except OSError as error:
+            failures.append(f"cannot connect from {source[1][0]}: {error.strerror}")
+            sock.close()
+            return
     fault = sock.connect_ex(address)
     if fault in {0, errno.EINPROGRESS}:
         trying.append((sock, str(address[0])))

@@ -305,8 +305,8 @@ class Engine:
     def _connect(self, channel: Channel[Endpoint], address: Address, timeout: float) -> Steps[None]:
         deadline = self._clock() + timeout
         match address:
-            case Tcp(host, port):
-                sock, channel.address = yield from self._dial(host, port, deadline)
+            case Tcp():
+                sock, channel.address = yield from self._dial(address, deadline)
                 self._attach(Stream(channel, sock, None, None))
             case UnixSocket(path):
                 sock = yield from self._dial_unix(path, deadline)
@@ -319,10 +319,15 @@ class Engine:
         stream.channel.open = True
         self._streams.append(stream)
 
-    def _dial(self, host: str, port: int | str, deadline: float) -> Steps[tuple[socket, str]]:
-        from .dialling import dial
+    def _dial(self, address: Tcp, deadline: float) -> Steps[tuple[socket, str]]:
+        """Return a connected socket and the server's IP address, which only a proxy may know."""
+        if address.proxy is None:
+            from .dialling import dial
 
-        return (yield from dial(host, port, deadline, self._clock))
+            return (yield from dial(address, deadline, self._clock))
+        from .proxies import dial_through
+
+        return (yield from dial_through(address.proxy, address, deadline, self._clock)), ""
 
     def _dial_unix(self, path: str, deadline: float) -> Steps[socket]:
         from .dialling import dial_unix
@@ -391,14 +396,20 @@ class Engine:
         program = Program(request.argv[0])
         if not request.captured:
             with signals_blocked():
-                child = start(argv, request.stdin, 1, 2)
+                child = start(
+                    argv, request.stdin, 1, 2, variables=request.variables, apart=request.apart
+                )
                 self._programs.append(Running(program, child, Tail(-1)))
             return program
         with report_missing_descriptors():
             reading, writing = pipe_for_output()
         try:
             with signals_blocked():
-                child = start(argv, request.stdin, writing, writing)
+                child = start(
+                    *(argv, request.stdin, writing, writing),
+                    variables=request.variables,
+                    apart=request.apart,
+                )
                 self._programs.append(Running(program, child, Tail(reading)))
         except OpenFailed:
             os.close(reading)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from random import Random
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..flows.channel import Channel, Endpoint
 from ..flows.requests import (
@@ -37,6 +37,9 @@ from .drive import steps_of
 from .engine import ChannelObserver, Engine, Running
 from .steps import Steps, Suspend, Work
 from .stream import Stream
+
+if TYPE_CHECKING:
+    from ..protocols.proxy.address import Proxy
 
 T = TypeVar("T")
 MachineT = TypeVar("MachineT", bound=Endpoint)
@@ -202,8 +205,25 @@ class SimulatedEngine(Engine):
         if seconds > timeout:
             yield Suspend(timeout=timeout)
             raise TimedOut(timeout)
+        if isinstance(address, Tcp) and address.proxy:
+            yield from self._connect_through(address.proxy, channel, address, timeout)
+            return
         self.use(channel, self._simulation.connect(channel, address))
         yield from self._sleep(seconds)
+
+    def _connect_through(
+        self, proxy: Proxy, channel: Channel[Endpoint], address: Tcp, timeout: float
+    ) -> Steps[None]:
+        from .proxies import pass_proxy
+
+        end = self._simulation.connect(channel, address.first_hop)
+        try:
+            yield from self._sleep(self._simulation.round_trip)
+            yield from pass_proxy(end, proxy, address, self._clock() + timeout, self._clock)
+        except BaseException:
+            end.close()
+            raise
+        self.use(channel, end)
 
     def use(self, channel: Channel[Endpoint], end: End) -> None:
         """Use one end of a link as the channel's stream."""

@@ -21,6 +21,8 @@ from mailhaul import sasl
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
+from mailhaul.adapters.ledger.alerts import AlertBook
+from mailhaul.adapters.ledger.results import entry_results
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.oauth.accounts import owner_of
 from mailhaul.adapters.oauth.store import SavedToken, TokenStore
@@ -70,7 +72,7 @@ class TimedIssuer(FakeIssuer):
     def respond_to(self, form: dict[str, str]) -> tuple[int, Any]:
         self.tried.append(self.clock())
         status, document = super().respond_to(form)
-        if status == 200:
+        if status == 200 and not isinstance(document, bytes):
             lifetime = document.get("expires_in", 3600)
             self.valid[document["access_token"].encode()] = self.clock() + lifetime
         return status, document
@@ -248,6 +250,8 @@ class OAuthDays:
             scheduler = Scheduler(
                 self.pool, self.lines, chance=lambda: 0.5, wall_clock=self.own_time
             )
+            scheduler.load_results(entry_results(ledger))
+            scheduler.alerts.told = list(AlertBook(ledger).told())
             scheduler.set_accounts(accounts, interval)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(scheduler.run)
@@ -255,6 +259,7 @@ class OAuthDays:
                 await story(scheduler)
                 scheduler.stop()
                 nursery.cancel_scope.cancel()
+            ledger.record_results(scheduler.unwritten)
             ledger.close()
 
         trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))

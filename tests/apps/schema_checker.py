@@ -14,7 +14,17 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "null": (type(None),),
 }
 KNOWN = {
-    *("$schema", "title", "type", "properties", "required", "additionalProperties", "items"),
+    *(
+        "$schema",
+        "$id",
+        "description",
+        "title",
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+    ),
     *("enum", "const", "minimum", "anyOf"),
 }
 

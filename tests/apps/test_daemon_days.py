@@ -97,11 +97,11 @@ class Days:
         self.lines = Lines(0)
         self.lines.complain = lambda text, *_: self.said.append(text)  # type: ignore[method-assign]
 
-        async def no_notice(*_: object, refused: bool) -> str:
-            return ""
+        async def tell_nobody(*_: object) -> bool:
+            return True
 
         monkeypatch.setattr(limited, "poll_account", self._poll)
-        monkeypatch.setattr(pool, "login_notice", no_notice)
+        monkeypatch.setattr(pool, "tell", tell_nobody)
 
     # The world
 

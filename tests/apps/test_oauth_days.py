@@ -129,6 +129,31 @@ def test_a_day_of_trouble_is_told_once_and_ends_without_a_restart(
     assert most_in_an_hour(troubled) <= 5
 
 
+def test_a_token_that_fails_for_days_is_told_once_over_restarts_too(days: OAuthDays) -> None:
+    async def fail(scheduler: Scheduler) -> None:
+        revoked(days)
+        while days.codes[-3:] != [ExitCode.AUTHFAIL] * 3:
+            await trio.sleep(10.0)
+        await trio.sleep(10 * MINUTE)
+        assert days.notices == [FAILED]
+
+    async def fail_on(scheduler: Scheduler) -> None:
+        await trio.sleep(3 * DAY)
+        assert days.notices == [FAILED]
+
+    async def work_again(scheduler: Scheduler) -> None:
+        days.log_in()
+        await trio.sleep(DAY)
+        assert days.notices == [FAILED, WORKS]
+
+    async def work_on(scheduler: Scheduler) -> None:
+        await trio.sleep(HOUR)
+        assert days.notices == [FAILED, WORKS]
+
+    for story in (fail, fail_on, work_again, work_on):
+        days.live(story, 10 * MINUTE)
+
+
 GOOD = {ExitCode.SUCCESS, ExitCode.NOMAIL}
 
 

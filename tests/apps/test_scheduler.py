@@ -18,11 +18,13 @@ from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.sources.imap_notify import NotWatched
 from mailhaul.apps.daemon.scheduler import Scheduler
+from mailhaul.apps.polls.alerts import News
 from mailhaul.apps.polls.jobs import WATCHED, Job, jobs_for
 from mailhaul.apps.polls.limited import NO_HOOKS, PollHooks
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.pool import PollPool
 from mailhaul.apps.polls.watching import PollEnded
+from mailhaul.flows.alerts import Change
 from mailhaul.flows.outcome import ExitCode
 
 DAY = 24 * 3600.0
@@ -42,6 +44,7 @@ class Box:
     begun: int = 0
     waits_for_turn: float = 0.0
     login_delay: float = 0.0
+    rests: float = 0.0
     polling: int = 0
     most_polling: int = 0
     refused: int = 0
@@ -74,7 +77,8 @@ class FakePool:
         self.boxes: dict[str, Box] = {}
         self.notifies = True
         self.told: list[tuple[str, bool, float]] = []
-        self.no_mail = ""
+        self.fails_to_tell = False
+        self.fault: Exception | None = None
 
     def box(self, settings: AccountSettings) -> Box:
         return self.boxes.setdefault(settings.remote_user, Box())
@@ -87,6 +91,8 @@ class FakePool:
             await trio.sleep(box.waits_for_turn)
         hooks.begun()
         hooks.login_delay(box.login_delay)
+        if box.rests:
+            hooks.resting(box.rests)
         box.polling += 1
         box.most_polling = max(box.most_polling, box.polling)
         for _ in range(box.messages):
@@ -97,17 +103,12 @@ class FakePool:
         box.polling -= 1
         return box.look()
 
-    async def send_login_notice(
-        self,
-        settings: AccountSettings,
-        lines: Lines,
-        *,
-        refused: bool,
-        reason: str = "",
-        name: str = "",
-    ) -> str:
+    async def tell(self, news: News, settings: AccountSettings, lines: Lines) -> bool:
+        refused = news.change is Change.FAILURE
         self.told.append((settings.remote_user, refused, trio.current_time()))
-        return self.no_mail
+        if self.fault:
+            raise self.fault
+        return not self.fails_to_tell
 
     async def watch(
         self,
@@ -551,15 +552,99 @@ def test_notices_sent_are_remembered_after_a_changed_entry(world: World) -> None
     world.run(story, entries(1), 60.0)
 
 
-def test_a_login_notice_that_cannot_be_sent_is_reported_and_retried(world: World) -> None:
+def test_what_could_not_be_told_is_tried_again(world: World) -> None:
     async def story() -> None:
         world.pool.boxes.setdefault("u0", Box()).password = False
-        world.pool.no_mail = "550 no"
-        await trio.sleep(DAY)
+        world.pool.fails_to_tell = True
+        await trio.sleep(3 * DAY)
         assert len(world.pool.told) > 1
-        assert "u0@h0: the mail about its login cannot be sent: 550 no" in world.said
+        world.pool.fails_to_tell = False
+        await trio.sleep(2 * DAY)
+        before = len(world.pool.told)
+        await trio.sleep(5 * DAY)
+        assert len(world.pool.told) == before
 
     world.run(story, entries(1), 60.0)
+
+
+def test_a_fault_in_telling_fails_no_poll(world: World) -> None:
+    async def story() -> None:
+        box = world.pool.boxes.setdefault("u0", Box())
+        box.up = False
+        world.pool.fault = ValueError("a bug")
+        await trio.sleep(DAY)
+        assert box.polls > 10
+        assert any("the user cannot be told: ValueError" in line for line in world.said)
+
+    world.run(story, entries(1), 60.0)
+
+
+def test_a_server_that_is_down_is_told_once_and_so_is_its_return(world: World) -> None:
+    async def story() -> None:
+        box = world.pool.boxes.setdefault("u0", Box())
+        await trio.sleep(1000)
+        assert world.pool.told == []
+        box.up = False
+        down_at = trio.current_time()
+        await trio.sleep(DAY)
+        [(_, failing, when)] = world.pool.told
+        assert failing
+        # Three polls a minute apart, of which the third waits twice as long.
+        assert when - down_at < 5 * 60.0
+        box.up = True
+        await trio.sleep(DAY)
+        assert [told[1] for told in world.pool.told] == [True, False]
+
+    world.run(story, entries(1), 60.0)
+
+
+def test_folders_with_connections_of_their_own_are_one_entry(world: World) -> None:
+    async def story() -> None:
+        world.pool.notifies = False
+        box = world.pool.boxes.setdefault("u0", Box())
+        await trio.sleep(1000)
+        assert len(world.scheduler.jobs) == 3
+        box.up = False
+        await trio.sleep(DAY)
+        assert [told[1] for told in world.pool.told] == [True]
+        box.up = True
+        await trio.sleep(DAY)
+        assert [told[1] for told in world.pool.told] == [True, False]
+
+    world.run(story, entries(1, "idle folder a b c"), 60.0)
+
+
+def test_alertafter_says_after_how_many_failures(world: World) -> None:
+    async def story() -> None:
+        for n in range(2):
+            world.pool.boxes.setdefault(f"u{n}", Box()).up = False
+        await trio.sleep(DAY)
+        assert [who for who, _, _ in world.pool.told] == ["u0"]
+        assert world.pool.told[0][2] < 1.0
+
+    world.run(story, entries(1, "alertafter 1") + entries(2, "alertafter 0").splitlines()[1], 60.0)
+
+
+def test_an_account_rests_as_long_as_its_server_wants(world: World) -> None:
+    async def story() -> None:
+        box = world.pool.boxes.setdefault("u0", Box(rests=1000.0))
+        await trio.sleep(990)
+        assert box.polls == 1
+        box.rests = 0.0
+        await trio.sleep(300)
+        assert box.polls > 4
+
+    world.run(story, entries(2), 60.0)
+
+
+def test_every_sets_the_interval_of_an_entry(world: World) -> None:
+    async def story() -> None:
+        await trio.sleep(3600 - 1)
+        assert world.pool.boxes["u0"].polls == 40
+        assert world.pool.boxes["u1"].polls == 6
+
+    often = "poll h0 proto imap every 90s user u0 pass p maildir x\n"
+    world.run(story, often + entries(2).splitlines()[1], 600.0)
 
 
 def test_changed_rules_let_no_further_message_begin_and_the_rest_comes_at_once(

@@ -35,6 +35,7 @@ class Ending:
     """The context of a program that was asked to stop."""
 
     check = False
+    rest = None
 
     def stopping(self) -> bool:
         return True

@@ -22,4 +22,5 @@ def test_there_is_a_page_for_each_role_and_for_a_row_of_the_ledger() -> None:
     roles = {f"{name}-{role}" for name in protocols for role in ("client", "server")}
     assert pages == roles | {
         *("ledger-row", "sasl-client", "imap-open-command", "oauth-code", "oauth-device"),
+        *("proxy-http", "proxy-socks"),
     }

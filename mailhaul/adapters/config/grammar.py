@@ -7,7 +7,7 @@ record their offset, and ``RcFile.source`` converts it to a place.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final, NoReturn, cast
 
 from . import options
@@ -24,7 +24,7 @@ from .options import (
     Option,
 )
 from .statements import Choices, Entry, RcFile
-from .values import absolute, service
+from .values import OCTETS, SECONDS, absolute, amount, service
 from .wording import ENTRY_OPTIONS, GLOBAL_OPTION, TokenErrors
 
 MAX_ERRORS: Final = 100
@@ -37,14 +37,22 @@ _SPECIAL: Final = frozenset(
         options.AUTH,
         options.ENVELOPE,
         options.NUMBERS,
+        options.OCTETS,
         options.POLICY,
         options.PORT,
         options.PROTOCOL,
+        options.SECONDS,
         options.SERVICE,
     }
 )
-_ARGUMENTS: Final = {options.FLAG: "", options.NUMBER: NUMBER, options.HIDDEN: HIDDEN}
-"""The kind of token after the keyword of an option; all other kinds take a string."""
+_ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
+    options.FLAG: (),
+    options.NUMBER: (NUMBER,),
+    options.HIDDEN: (HIDDEN,),
+    options.OCTETS: (NUMBER, STRING),
+    options.SECONDS: (NUMBER, STRING),
+}
+"""The kinds of token after the keyword of an option; all other kinds take a string."""
 _PROTOCOL_WORDS: Final = (*PROTOCOLS, *(name.upper() for name in PROTOCOLS))
 
 
@@ -302,10 +310,23 @@ class _Parser:
                 values[name] = (*earlier, *self.numbers())
             case options.ENVELOPE:
                 self.envelope(yes, values)
+            case options.OCTETS:
+                values[name] = self.amount("a number of octets, such as 2500m", OCTETS)
+            case options.SECONDS:
+                values[name] = self.amount("a time, such as 90s, 5m or 1h", SECONDS)
             case _:
                 by_number = option.kind == options.PORT or self.tokens[self.at][0] == NUMBER
                 expected = "a port number or the name of a service"
                 values[name] = self.number() if by_number else service(self.string(expected))
+
+    def amount(self, expected: str, units: Mapping[str, int]) -> int:
+        """Parse a number with a unit, which looks like a word, or without one."""
+        kind, text, _ = self.tokens[self.at]
+        found = amount(text, units) if kind in (NUMBER, STRING) else None
+        if found is None:
+            self.unexpected(expected, ())
+        self.at += 1
+        return found
 
     def envelope(self, yes: bool, values: dict[str, object]) -> None:
         if not yes:
@@ -403,8 +424,8 @@ class _Parser:
             spelling = ENTRY_KEYWORDS.get(text)
             if spelling is None:
                 return True
-            argument = _ARGUMENTS.get(spelling.option.kind, STRING)
-            return bool(argument) and self.tokens[self.at + 1][0] != argument
+            kinds = _ARGUMENTS.get(spelling.option.kind, (STRING,))
+            return bool(kinds) and self.tokens[self.at + 1][0] not in kinds
         return kind == STRING
 
     def pop_value(self) -> str:

@@ -20,11 +20,13 @@ from .options import (
     ENVELOPE,
     GLOBAL_KEYWORDS,
     LIST,
+    OCTETS,
     OWN_AUTHS,
     OWN_KEYWORDS,
     PATH,
     POLICIES,
     PROTOCOLS,
+    SECONDS,
     SERVICE,
     TEXT,
 )
@@ -52,7 +54,7 @@ _COUNTED_VALUE: Final = 6
 _CHOICE: Final = 7
 
 _VALUE_MODES: Final = {
-    **dict.fromkeys((TEXT, PATH, LIST, SERVICE), _VALUE),
+    **dict.fromkeys((TEXT, PATH, LIST, SERVICE, OCTETS, SECONDS), _VALUE),
     ENVELOPE: _COUNTED_VALUE,
 }
 """Kinds of options that take a word; for an ENVELOPE a number may precede it."""

@@ -21,7 +21,7 @@ from .settings import AccountSettings, GlobalSettings
 from .statements import Choices, Entry, RcFile
 from .values import at_home
 
-ROUTE_OPTIONS = ("protocol", "service", "plugin", "preconnect", "remote_user")
+ROUTE_OPTIONS = ("protocol", "service", "plugin", "proxy", "preconnect", "remote_user")
 """Options that determine, together with the host, which mailboxes an entry leads to."""
 Route = tuple[object, ...]
 

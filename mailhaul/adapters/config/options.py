@@ -37,8 +37,11 @@ LOGIN: Final = "login"
 NAMES: Final = "names"
 COUNT: Final = "count"
 FORM: Final = "form"
+OCTETS: Final = "octets"
+SECONDS: Final = "seconds"
 """Kinds of argument. PATH is made absolute, SERVICE is a name or a number, PORT is a number, COUNT
-is a flag that is counted, HIDDEN is a password, FORM is one of DUMP_FORMS or nothing.
+is a flag that is counted, HIDDEN is a password, FORM is one of DUMP_FORMS or nothing. OCTETS and
+SECONDS are numbers with a unit (``2500m``, ``90s``).
 """
 
 GLUED: Final = "glued"
@@ -316,6 +319,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(SERVER, "interval", NUMBER, 0, "the daemon polls at this many times its interval"),
     Option(
+        SERVER, "every", SECONDS, 0, "the daemon polls after this time: 90s, 5m, 1h", own=True
+    ),
+    Option(
         SERVER, "envelope", ENVELOPE, "Received", "header line that names the recipient",
         negation=GLUED, on="-E --envelope", argument="HEADER",
     ),
@@ -332,7 +338,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
         on="-U --uidl",
     ),
     Option(
-        SERVER, "interface", TEXT, None, "not supported; start mailhaul when the interface is up",
+        SERVER, "interface", TEXT, None,
+        "not supported; start mailhaul when the interface is up",
         on="-I --interface", argument="DEVICE",
     ),
     Option(
@@ -346,6 +353,18 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         SERVER, "plugout", TEXT, None, "command that connects to the listener",
         on="--plugout", argument="COMMAND",
+    ),
+    Option(
+        SERVER, "proxy", TEXT, None,
+        "proxy to the server: socks5://[USER@]HOST[:PORT] or http://[USER@]HOST[:PORT]", own=True,
+    ),
+    Option(SERVER, "proxyout", TEXT, None, "the same to the listener, or for append", own=True),
+    Option(
+        SERVER, "bindaddress", TEXT, None, "address of this host to connect to the server from",
+        own=True,
+    ),
+    Option(
+        SERVER, "bindaddressout", TEXT, None, "the same to the listener, or for append", own=True
     ),
     Option(
         SERVER, "principal", TEXT, None, "no effect; accepted for compatibility",
@@ -455,6 +474,27 @@ OPTIONS: Final[tuple[Option, ...]] = (
         keywords="postconnect post",
     ),
     Option(
+        USER, "onfailure", TEXT, None, "command to run when polls fail again and again",
+        keywords="on-failure onfailure", own=True,
+    ),
+    Option(
+        USER, "onrecovery", TEXT, None, "command to run when polls succeed again",
+        keywords="on-recovery onrecovery", own=True,
+    ),
+    Option(
+        USER, "ondelivery", TEXT, None, "command to run after a poll that has read messages",
+        keywords="on-delivery ondelivery", own=True,
+    ),
+    Option(
+        USER, "alertmail", FLAG, True,
+        "send a mail when polls fail and succeed again (off with on-failure or on-recovery)",
+        negation=GLUED, own=True,
+    ),
+    Option(
+        USER, "alertafter", NUMBER, 3,
+        "failed polls in a row after which the user is told; 0 means never", own=True,
+    ),
+    Option(
         USER, "keep", FLAG, False, "leave fetched mail on the server", negation=GLUED,
         on="-k --keep", off="-K --nokeep", off_help="delete fetched mail from the server",
     ),
@@ -506,6 +546,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         USER, "fetchlimit", NUMBER, 0, "messages per poll; 0 means no limit",
         on="-B --fetchlimit", argument="COUNT",
+    ),
+    Option(
+        USER, "daylimit", OCTETS, 0,
+        "octets to fetch in 24 hours, such as 2500m; 0 means no limit", own=True,
     ),
     Option(
         USER, "fetchsizelimit", NUMBER, 100, "no effect; accepted for compatibility",

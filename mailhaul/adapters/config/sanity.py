@@ -33,7 +33,8 @@ _UNSUPPORTED: Final[tuple[tuple[str, Callable[[AccountSettings], bool], str], ..
     (
         "interface",
         lambda a: a.interface is not None,
-        "start mailhaul from the script that brings the interface up",
+        'start mailhaul from the script that brings the interface up; "bindaddress" chooses the '
+        "address that connections come from",
     ),
     ("monitor", lambda a: a.monitor is not None, "start mailhaul from a timer instead"),
 )
@@ -147,6 +148,10 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         problem = f"{quoted(chosen[0])} together with {' and '.join(map(quoted, chosen[1:]))}"
         hint = "mail can go to one destination only"
         yield ConfigError(account.place(chosen[0]), problem, hint=hint)
+    if account.proxy or account.proxyout or account.bindaddress or account.bindaddressout:
+        from .way_sanity import way_faults  # few rc files need it
+
+        yield from way_faults(account)
     if account.append is not None:
         yield from _append_faults(account, account.append)
     if account.gmail is not None:

@@ -92,6 +92,17 @@ def _append_host(settings: AccountSettings) -> tuple[str]:
     return (read_url(settings.append or "").host,)
 
 
+def _proxy_login(url: str | None) -> tuple[str, str]:
+    """Return the user and the host of a proxy; two empty texts if there is no such proxy."""
+    from ...protocols.proxy.address import BadProxy, parse_proxy  # few rc files name one
+
+    try:
+        proxy = parse_proxy(url or "")
+    except BadProxy:
+        return "", ""
+    return proxy.user.decode("utf-8", "surrogateescape"), proxy.host
+
+
 SECRETS: Final = {
     kind.name: kind
     for kind in (
@@ -108,6 +119,16 @@ SECRETS: Final = {
             "esmtppassword", "server", "password at the listener",
             login=lambda settings: settings.esmtpname,
             hosts=lambda settings: tuple(one.partition("/")[0] for one in settings.smtphosts),
+        ),
+        SecretKind(
+            "proxypassword", "server", "password at the proxy to the server", own=True,
+            login=lambda settings: _proxy_login(settings.proxy)[0],
+            hosts=lambda settings: (_proxy_login(settings.proxy)[1],),
+        ),
+        SecretKind(
+            "proxyoutpassword", "server", "password at the proxy to the listener", own=True,
+            login=lambda settings: _proxy_login(settings.proxyout)[0],
+            hosts=lambda settings: (_proxy_login(settings.proxyout)[1],),
         ),
         SecretKind(
             "oauthsecret", "server", "client secret that the issuer gave you", own=True,

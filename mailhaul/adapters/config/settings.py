@@ -98,9 +98,9 @@ class GlobalSettings(_Settings):
 class AccountSettings(_Settings):
     """All options of one user on one server.
 
-    Text is decoded from UTF-8, with ``surrogateescape`` for other bytes. ``timeout`` and
-    ``warnings`` are in seconds, ``interval`` in poll cycles, ``limit`` in octets; a ``limit`` of 0
-    means no limit. ``protocol`` and ``auth`` are lower case, spelled as in ``options``.
+    Text is decoded from UTF-8, with ``surrogateescape`` for other bytes. ``timeout``, ``warnings``
+    and ``every`` are in seconds, ``interval`` in poll cycles, ``limit`` and ``daylimit`` in octets,
+    of which 0 means no limit. ``protocol`` and ``auth`` are lower case, spelled as in ``options``.
     ``local_names`` are pairs of a remote and a local name; ``wildcard`` means that ``*`` was among
     them. ``sslproto`` is None if unset, which is different from empty. ``envelope`` is None if
     switched off. ``elsewhere`` are mailboxes that patterns in ``folders`` do not include.
@@ -122,6 +122,7 @@ class AccountSettings(_Settings):
     auth: str
     timeout: int
     interval: int
+    every: int
     envelope: str | None
     envelope_skip: int = 0
     qvirtual: str | None
@@ -132,6 +133,12 @@ class AccountSettings(_Settings):
     monitor: str | None
     plugin: str | None
     plugout: str | None
+    proxy: str | None
+    proxyout: str | None
+    proxypassword: Secret | None
+    proxyoutpassword: Secret | None
+    bindaddress: str | None
+    bindaddressout: str | None
     principal: str | None
     esmtpname: str
     esmtppassword: Secret | None
@@ -174,6 +181,11 @@ class AccountSettings(_Settings):
     lmtp: bool
     preconnect: str | None
     postconnect: str | None
+    onfailure: str | None
+    onrecovery: str | None
+    ondelivery: str | None
+    alertmail: bool
+    alertafter: int
     keep: bool
     fetchall: bool
     fetchread: bool
@@ -192,6 +204,7 @@ class AccountSettings(_Settings):
     limit: int
     warnings: int
     fetchlimit: int
+    daylimit: int
     fetchsizelimit: int
     fastuidl: int
     batchlimit: int
@@ -262,6 +275,10 @@ class AccountSettings(_Settings):
     def with_password(self, password: Secret, *, typed: bool = False) -> AccountSettings:
         """Return the same settings with a password, which the user may have ``typed``."""
         return AccountSettings({**vars(self), "password": password, "_typed": typed})
+
+    def with_secret(self, name: str, secret: Secret) -> AccountSettings:
+        """Return the same settings with the secret of this name."""
+        return AccountSettings({**vars(self), name: secret})
 
     @property
     def typed(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 def absolute(path: str, folder: str | None, *, tilde: bool = False) -> str:
     """Return the path relative to ``folder``. Empty paths, absolute paths and ``-`` are unchanged.
@@ -13,6 +15,21 @@ def absolute(path: str, folder: str | None, *, tilde: bool = False) -> str:
     if not path or path == "-" or path.startswith("/") or folder is None:
         return path
     return f"{folder.rstrip('/')}/{path}"
+
+
+OCTETS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+"""What the letter after a number of octets or of seconds stands for."""
+MAX_DIGITS = 15
+
+
+def amount(text: str, units: Mapping[str, int]) -> int | None:
+    """Return a number with a unit, such as ``2500m`` or ``90s``; None for anything else."""
+    digits = text.rstrip("kmghdsKMGHDS")
+    unit = text[len(digits) :].lower()
+    if not (digits.isdecimal() and digits.isascii()) or unit not in units:
+        return None
+    return int(digits) * units[unit] if len(digits) <= MAX_DIGITS else None
 
 
 def at_home(path: str, home: str) -> str:

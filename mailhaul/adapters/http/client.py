@@ -18,8 +18,9 @@ from ...flows.pace import Pace
 from ...flows.requests import Close, Open, RuntimeFault, Tcp, TimedOut, Trust, UpgradeToTls, Wait
 from ...protocols.errors import LocalProtocolError, ProtocolError
 from ...protocols.http import HttpRequest, HttpResponse, Url, parse_url
+from ...protocols.proxy.address import BadProxy
 from ...protocols.record import Record
-from .proxies import BadProxy, Proxy, proxy_for
+from .proxies import proxy_for
 
 if TYPE_CHECKING:
     from .machine import HttpConnection
@@ -152,33 +153,10 @@ class HttpClient:
             host = ascii_host(url.host)
         except (BadProxy, BadHostName) as error:
             raise RuntimeFault(str(error)) from None
-        if proxy is None:
-            await Open(channel, Tcp(host, url.port), timeout)
-        else:
-            await Open(channel, proxy.address, timeout)
-            await self._pass_proxy(channel, proxy, url.authority_with_port)
+        await Open(channel, Tcp(host, url.port, proxy), timeout)
         if url.scheme == "https":
             trust = Trust(url.host, ca_file=self._options.ca_file)
             await UpgradeToTls(channel, trust, timeout)
-
-    async def _pass_proxy(
-        self, channel: Channel[HttpConnection], proxy: Proxy, target: str
-    ) -> None:
-        """Ask a proxy for a tunnel (RFC 9110, 9.3.6). Raises RuntimeFault if it refuses."""
-        fields = [("Host", target), ("User-Agent", user_agent())]
-        if proxy.authorization is not None:
-            fields.append(("Proxy-Authorization", proxy.authorization.reveal().decode("ascii")))
-        machine = channel.machine
-        machine.send_head("CONNECT", target, fields)
-        machine.end()
-        while (status := machine.status) is None:
-            await Wait([channel], self._options.timeout)
-        if not machine.tunnel_granted():
-            advice = "; give user and password in https_proxy" if status == 407 else ""
-            raise RuntimeFault(
-                f"the proxy {proxy.address.host} refuses the connection (HTTP status {status}"
-                f"{advice})"
-            )
 
     async def _send_body(
         self, channel: Channel[HttpConnection], request: HttpRequest, upload: Upload | None

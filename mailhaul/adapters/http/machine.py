@@ -1,7 +1,7 @@
 """HTTP/1.1 as the client sees it, without a socket: h11, with the interface that a runtime expects.
 
-h11 does the framing. This module adds what a channel needs (``unsent``, ``expected``), a limit on
-the body, and the tunnel through a proxy: a connection that has been granted one begins again.
+h11 does the framing. This module adds what a channel needs (``unsent``, ``expected``) and a limit
+on the body.
 """
 
 from __future__ import annotations
@@ -115,20 +115,6 @@ class HttpConnection:
                     raise LimitExceeded("the body of an HTTP response", self._max_body)
         self._request = None
         return response_of(self._head, bytes(self._body))
-
-    def tunnel_granted(self) -> bool:
-        """Whether a CONNECT was granted; then the connection begins again, inside the tunnel.
-
-        Raises RemoteProtocolError if the proxy sent more than its answer.
-        """
-        if self._http.their_state is not h11.SWITCHED_PROTOCOL:
-            return False
-        trailing, _ = self._http.trailing_data
-        if trailing:
-            raise RemoteProtocolError("the proxy sent data before the TLS handshake")
-        self._http = h11.Connection(h11.CLIENT, MAX_HEAD)
-        self._request = None
-        return True
 
     def begin_next(self) -> bool:
         """Whether another request may follow on this connection; then it can be sent."""

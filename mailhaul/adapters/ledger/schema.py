@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from .names import mailbox_name, name_of_paged, sink_name, stored
 
-VERSION = 8
+VERSION = 9
 
 TABLES = (
     """
@@ -75,6 +75,27 @@ TABLES = (
         fetched INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0,
         octets INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0,
         postponed INTEGER NOT NULL DEFAULT 0, spam INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID
+    """,
+    # What users were told about entries that fail, and what was said once in the log.
+    """
+    CREATE TABLE alert (
+        topic NOT NULL, kind TEXT NOT NULL, entry NOT NULL, time INTEGER NOT NULL, code INTEGER,
+        PRIMARY KEY (topic, kind)
+    ) WITHOUT ROWID
+    """,
+    # Until when an account rests: its server wants it, or its share of a day is used up.
+    """
+    CREATE TABLE rest (
+        account PRIMARY KEY NOT NULL, until INTEGER NOT NULL, reason TEXT NOT NULL,
+        daylimit INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID
+    """,
+    # Octets that an account has fetched in each hour of the last day.
+    """
+    CREATE TABLE traffic (
+        account NOT NULL, hour INTEGER NOT NULL, octets INTEGER NOT NULL,
+        PRIMARY KEY (account, hour)
     ) WITHOUT ROWID
     """,
 )
@@ -152,7 +173,17 @@ def add_results(db: sqlite3.Connection) -> None:
     db.execute("DROP TABLE success")
 
 
-STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {6: add_uploads, 7: add_results}
+def add_alerts_and_rests(db: sqlite3.Connection) -> None:
+    """Add the tables of alerts, of rests and of what was fetched in a day."""
+    for name in ("alert", "rest", "traffic"):
+        db.execute(next(table for table in TABLES if f"TABLE {name} " in table))
+
+
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
+    6: add_uploads,
+    7: add_results,
+    8: add_alerts_and_rests,
+}
 """What upgrades a file of a version to the next one."""
 
 

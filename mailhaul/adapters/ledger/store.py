@@ -19,6 +19,7 @@ from ...flows.ledger import Relative, Resemblance
 from ...flows.outcome import GOOD, NEUTRAL, ExitCode, PollCounts, PollFailed, PollResult
 from ...flows.row_states import accepted
 from ...flows.source import Listed, Uid
+from ...protocols.record import Record
 from ..folders import make_private_folder, sync_folder
 from .names import as_text, stored
 from .page import COMPARED, PUT_OFF, SqlitePage, in_parts, is_same_size, marks
@@ -62,6 +63,17 @@ class LedgerFault(PollFailed):
 
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(ExitCode.IOERR, f"ledger {path}: {problem}")
+
+
+class Rest(Record):
+    """An account is not polled until this Unix time, for a ``reason``.
+
+    ``daylimit`` is the limit in octets that it has reached, 0 if the server wants the rest.
+    """
+
+    until: float
+    reason: str
+    daylimit: int = 0
 
 
 class SqliteLedger:
@@ -228,6 +240,25 @@ class SqliteLedger:
         query = "SELECT entry, success FROM result WHERE success > 0"
         rows = self.write(lambda db: db.execute(query).fetchall())
         return {as_text(entry): when for entry, when in rows}
+
+    # Rests; ``rests.py`` writes them
+
+    def rest_of(self, account: str) -> Rest | None:
+        """Return the rest of an account, if it has not ended."""
+        row = self.write(
+            lambda db: db.execute(
+                "SELECT until, reason, daylimit FROM rest WHERE account = ? AND until > ?",
+                (stored(account), int(self.clock())),
+            ).fetchone()
+        )
+        return Rest(float(row[0]), str(row[1]), int(row[2])) if row else None
+
+    # Alerts; ``alerts.py`` has more
+
+    def has_alerts(self) -> bool:
+        """Whether a user has an alert that has not ended; see ``alerts.py``."""
+        query = "SELECT EXISTS (SELECT 1 FROM alert WHERE kind = 'told')"
+        return bool(self.write(lambda db: db.execute(query).fetchone())[0])
 
     # The file
 

@@ -13,6 +13,7 @@ from ...protocols.secret import Secret
 
 if TYPE_CHECKING:
     from ...protocols.sasl.credentials import Credentials
+    from .throttled import RestWanted
 
 TOKEN_AUTHS = frozenset({"oauth", "oauthbearer", "xoauth2"})
 """Values of ``auth`` with which the secret is a token."""
@@ -59,6 +60,10 @@ class TokenSource(Protocol):
         ...
 
 
+NoteRest = Callable[["RestWanted"], None]
+"""Takes the rest that a server wants."""
+
+
 class Access(Record):
     """What is needed to log in to one account.
 
@@ -67,8 +72,9 @@ class Access(Record):
     only the default. ``auth`` is the value of that option. ``timeout`` is in seconds. ``hint`` says
     how to configure TLS from the first byte, or no TLS. ``read_password`` reads the password
     if the rc file does not have it; see ``with_password``. ``tokens`` gives the tokens of
-    ``auth oauth``, which take the place of the password. With ``read_only`` the machines refuse
-    commands that may change something at the server.
+    ``auth oauth``, which take the place of the password. ``note_rest`` is called when the server
+    wants a rest. With ``read_only`` the machines refuse commands that may change something at the
+    server.
     """
 
     peer: str
@@ -86,6 +92,7 @@ class Access(Record):
     read_password: Callable[[], Awaitable[Secret | None]] | None = None
     tokens: TokenSource | None = None
     read_only: bool = False
+    note_rest: NoteRest | None = None
 
     @property
     def credentials(self) -> Credentials:

@@ -22,6 +22,8 @@ NOT_NOW = {
     b"UNAVAILABLE": ExitCode.SERVBUSY,
     b"INUSE": ExitCode.LOCKBUSY,
     b"LIMIT": ExitCode.SERVBUSY,
+    # Gmail's code for an account that is over its limits.
+    b"OVERQUOTA": ExitCode.SERVBUSY,
 }
 """Codes of a refused login for which the password is not the reason (RFC 5530, section 3)."""
 SHOW_PASSWORD = {COMMAND, b"PLAIN", b"LOGIN"}

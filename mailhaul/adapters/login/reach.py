@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Address, Pipe, Tcp, Trust
@@ -10,7 +11,10 @@ from ...protocols.machine import Tap
 from ..config.options import SSL_MODES, SSLPROTO
 from ..config.settings import AccountSettings
 from ..files import AUTHORITIES, refuse_special_files
-from .access import Access, TlsMode, TokenSource
+from .access import Access, NoteRest, TlsMode, TokenSource
+
+if TYPE_CHECKING:
+    from ...protocols.proxy.address import Proxy
 
 VERSIONS = {
     # These values set no limit: TLS versions from the default minimum to the newest are allowed.
@@ -104,21 +108,50 @@ def command_words(command: str, host: str, port: str, option: str) -> tuple[str,
 def address_of(settings: AccountSettings) -> Address:
     """Return the address of the server of an account. Raises PollFailed (SOCKET)."""
     if settings.plugin is None:
-        return Tcp(settings.host, settings.port)
+        return tcp_to_server(settings, settings.host, settings.port)
     service = settings.service or f"{settings.kind.family}{'s' if settings.wrapped else ''}"
     return Pipe(command_words(settings.plugin, settings.host, str(service), "plugin"))
+
+
+def tcp_to_server(settings: AccountSettings, host: str, port: int | str) -> Tcp:
+    """Return the address of a server of this account. Raises PollFailed (SYNTAX)."""
+    if settings.proxy is None:
+        return Tcp(host, port, None, settings.bindaddress)
+    return Tcp(host, port, proxy_of(settings, "proxy"), settings.bindaddress)
+
+
+def tcp_to_listener(settings: AccountSettings, host: str, port: int | str) -> Tcp:
+    """Return the address of a listener of this account. Raises PollFailed (SYNTAX)."""
+    if settings.proxyout is None:
+        return Tcp(host, port, None, settings.bindaddressout)
+    return Tcp(host, port, proxy_of(settings, "proxyout"), settings.bindaddressout)
+
+
+def proxy_of(settings: AccountSettings, option: str) -> Proxy:
+    """Return the proxy that this option names, with its password. Raises PollFailed (SYNTAX)."""
+    from ...protocols.proxy.address import BadProxy, parse_proxy
+    from ...protocols.record import replace
+
+    try:
+        proxy = parse_proxy(getattr(settings, option))
+    except BadProxy as fault:
+        raise PollFailed(ExitCode.SYNTAX, f"{settings.place(option)}: {option}: {fault}") from None
+    secret = getattr(settings, f"{option}password")
+    return proxy if secret is None else replace(proxy, password=secret)
 
 
 def access_of(
     settings: AccountSettings,
     tap: Tap | None,
     tokens: TokenSource | None = None,
+    note_rest: NoteRest | None = None,
     *,
     read_only: bool = False,
 ) -> Access:
-    """Return what is needed to log in to an account. Raises PollFailed (SOCKET).
+    """Return what is needed to log in to an account. Raises PollFailed (SOCKET, SYNTAX).
 
-    ``tokens`` are for ``auth oauth``. With ``read_only`` nothing can be changed at the server.
+    ``tokens`` are for ``auth oauth``; ``note_rest`` is called when the server wants a rest. With
+    ``read_only`` nothing can be changed at the server.
     """
     return Access(
         peer=settings.host,
@@ -134,6 +167,7 @@ def access_of(
         tap=tap,
         auth=settings.auth,
         tokens=tokens,
+        note_rest=note_rest,
         read_only=read_only,
     )
 

@@ -176,6 +176,8 @@ def is_local(channel: Channel[smtp.Client], address: Address) -> bool:
     """Whether an open connection stays on this host: a UNIX socket, a pipe or loopback."""
     if not isinstance(address, Tcp):
         return True
+    if address.proxy is not None:
+        return False
     from ipaddress import ip_address
 
     try:

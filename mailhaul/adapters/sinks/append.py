@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...flows.requests import Address, Pipe, Tcp, Trust
+from ...flows.requests import Address, Pipe, Trust
 from ...flows.sink import Sink
 from ...protocols.imap.mailbox_names import encode_name
 from ..config.imap_url import MailboxUrl, read_url
 from ..login.access import Access, TlsMode
-from ..login.reach import command_words, refuse_odd_certificates
+from ..login.reach import command_words, refuse_odd_certificates, tcp_to_listener
 from .imap_append import ImapAppendSink
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def access_to(url: MailboxUrl, order: SinkOrder) -> Access:
     settings = order.settings
     with_token = settings.appendauth == "oauth"
     refuse_odd_certificates(settings.sslcertfile)
-    address: Address = Tcp(url.host, url.port)
+    address: Address = tcp_to_listener(settings, url.host, url.port)
     if settings.plugout is not None:
         address = Pipe(command_words(settings.plugout, url.host, str(url.port), "plugout"))
     return Access(
@@ -38,7 +38,9 @@ def access_to(url: MailboxUrl, order: SinkOrder) -> Access:
         tokens=order.tokens_for("imap", url.user) if with_token else None,
         auth="oauth" if with_token else "any",
         read_password=lambda: order.read_secret("appendpassword", url.host),
-        tls=tls_mode_of(url, piped=settings.plugout is not None),
+        tls=tls_mode_of(
+            url, piped=settings.plugout is not None, proxied=settings.proxyout is not None
+        ),
         trust=Trust(
             hostname=url.host,
             verify=settings.sslcertck,
@@ -51,13 +53,14 @@ def access_to(url: MailboxUrl, order: SinkOrder) -> Access:
     )
 
 
-def tls_mode_of(url: MailboxUrl, *, piped: bool) -> TlsMode:
+def tls_mode_of(url: MailboxUrl, *, piped: bool, proxied: bool = False) -> TlsMode:
     """Return the TLS mode for a URL: ``imap`` means STARTTLS unless the connection is local.
 
-    With a ``plugout`` the user's own command connects: TLS is used if the server offers it.
+    With a ``plugout`` the user's own command connects: TLS is used if the server offers it. At a
+    proxy, localhost is another host.
     """
     if url.wrapped:
         return TlsMode.WRAPPED
     if piped:
         return TlsMode.OFFERED
-    return TlsMode.NEVER if url.loopback else TlsMode.REQUIRED
+    return TlsMode.NEVER if url.loopback and not proxied else TlsMode.REQUIRED

@@ -115,7 +115,7 @@ class ImapSource:
         self.timeout = access.timeout
         self.total = 0
         self.remembers = True
-        self._server_texts = ServerTexts(access.peer, report)
+        self._server_texts = ServerTexts(access.peer, report, access.note_rest)
         self.channel, self._is_fresh = self._new_channel(), True
         self._refusals = Refusals()
         self._identified = self._counted = False
@@ -465,6 +465,10 @@ class ImapSource:
             case imap.Fetched():
                 self._texts.end_response(event)
             case imap.Completed(imap.UidFetch(uids), condition, _, text):
+                if condition is not imap.Condition.OK and self._server_texts.throttled:
+                    # The message can be read: no failure of it is counted.
+                    problem = f"the server sends no message now: {excerpt(text)}"
+                    raise PollFailed(ExitCode.SERVBUSY, f"{self.channel.peer}: {problem}")
                 self._texts.end_command(int(uids), condition, excerpt(text))
             case imap.Completed(imap.UidStore() | imap.UidExpunge()):
                 self._actions.answered(event)

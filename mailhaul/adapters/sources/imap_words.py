@@ -9,11 +9,13 @@ from __future__ import annotations
 from ... import imap
 from ...flows.channel import Channel
 from ...flows.report import Remark, Report
-from ..login.access import excerpt
+from ..login.access import NoteRest, excerpt
 
 ALERT = b"ALERT"
 MAX_ALERTS = 10
 """The maximum number of different alerts shown in one poll."""
+FOR_ALL = (imap.Login, imap.Authenticate, imap.Select)
+"""Commands whose refusal concerns more than one message."""
 WITH_TEXT: frozenset[type] = frozenset({imap.Completed, imap.Greeted, imap.SaidBye, imap.Status})
 """The events with a text for the user; most others have message text."""
 
@@ -21,12 +23,17 @@ WITH_TEXT: frozenset[type] = frozenset({imap.Completed, imap.Greeted, imap.SaidB
 class ServerTexts(imap.Tap):
     """Reports a server's alerts to the user. Each alert is reported once, until ``clear``."""
 
-    __slots__ = ("_alerts", "_channel", "_peer", "_refusal", "_report")
+    __slots__ = (
+        "_alerts", "_channel", "_note_rest", "_peer", "_refusal", "_report", "throttled",
+    )  # fmt: skip
     events = WITH_TEXT
 
-    def __init__(self, peer: str, report: Report) -> None:
+    def __init__(self, peer: str, report: Report, note_rest: NoteRest | None = None) -> None:
         self._peer = peer
         self._report = report
+        self._note_rest = note_rest
+        self.throttled = False
+        """Whether the server has named a time for which it wants no requests."""
         self._alerts: list[str] = []
         self._refusal: imap.Completed | None = None
         self._channel: Channel[imap.Client] | None = None
@@ -43,6 +50,7 @@ class ServerTexts(imap.Tap):
         """Begin a new poll: alerts are reported again."""
         self._alerts.clear()
         self._refusal = None
+        self.throttled = False
 
     def returned(self, event: object) -> None:
         """Handle an event of the client with a text for the user."""
@@ -60,6 +68,8 @@ class ServerTexts(imap.Tap):
             case imap.Completed(imap.Logout()) | imap.SaidBye():
                 # BYE contains its own explanation, and after LOGOUT none is needed.
                 self._alert(event)
+                if isinstance(event, imap.SaidBye) and not self._logs_out():
+                    self._look_for_rest(event, for_all=True)
             case imap.Completed(_, imap.Condition.OK, code, _) if (
                 code is None or code.name != ALERT
             ):
@@ -70,8 +80,28 @@ class ServerTexts(imap.Tap):
                     not isinstance(event, imap.Greeted) and event.condition is not imap.Condition.OK
                 ):
                     self._set_remark(excerpt(event.text))
+                    command = event.command if isinstance(event, imap.Completed) else None
+                    self._look_for_rest(event, for_all=isinstance(command, FOR_ALL))
             case _:
                 pass
+
+    def _logs_out(self) -> bool:
+        """Whether the BYE that comes is the usual one."""
+        outstanding = self._channel.machine.outstanding if self._channel else ()
+        return any(isinstance(command, imap.Logout) for command in outstanding)
+
+    def _look_for_rest(
+        self, event: imap.Completed | imap.Status | imap.Greeted | imap.SaidBye, *, for_all: bool
+    ) -> None:
+        """Pass on that the server wants a rest, if this text says so."""
+        if self._note_rest is None:
+            return
+        from ..login.throttled import rest_wanted  # few replies are negative
+
+        code = event.code.name if event.code else b""
+        if wanted := rest_wanted(event.text, code, for_all=for_all):
+            self.throttled = self.throttled or wanted.explicit
+            self._note_rest(wanted)
 
     def _alert(self, event: imap.Completed | imap.Status | imap.Greeted | imap.SaidBye) -> bool:
         """Report an alert if it is new; return whether the event is an alert."""

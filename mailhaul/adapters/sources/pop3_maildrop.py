@@ -24,7 +24,7 @@ from ...protocols.errors import (
     LocalProtocolError,
 )
 from ...protocols.machine import NeedData
-from ..login.access import Access, excerpt
+from ..login.access import Access, NoteRest, excerpt
 from ..login.pop3 import Avoided, PassDropped, greet
 from .pop3_listing import Listing
 
@@ -37,6 +37,37 @@ MAX_OUTSTANDING = 200
 MAILLENNIUM = b"Maillennium POP3"
 """The greeting of servers that truncate the reply to TOP."""
 INBOX = "INBOX"
+FOR_ONE = (pop3.Retrieve, pop3.Top, pop3.Delete, pop3.Envelope, pop3.Quit, pop3.Capa, pop3.StartTls)
+"""Commands whose refusal does not concern the whole maildrop."""
+
+
+class Refusals(pop3.Tap):
+    """Looks in negative replies for the rest that a server wants."""
+
+    __slots__ = ("_note_rest", "throttled")
+    events = frozenset({pop3.Completed, pop3.TurnedAway})
+
+    def __init__(self, note_rest: NoteRest) -> None:
+        self._note_rest = note_rest
+        self.throttled = False
+        """Whether the server has named a time for which it wants no requests."""
+
+    def returned(self, event: object) -> None:
+        """Handle a reply."""
+        match event:
+            case pop3.Completed(command, False, text, code):
+                self._look(text, code, for_all=not isinstance(command, FOR_ONE))
+            case pop3.TurnedAway(code, text):
+                self._look(text, code, for_all=True)
+            case _:
+                pass
+
+    def _look(self, text: bytes, code: pop3.ResponseCode | None, *, for_all: bool) -> None:
+        from ..login.throttled import rest_wanted  # few replies are negative
+
+        if wanted := rest_wanted(text, code.value if code else b"", for_all=for_all):
+            self.throttled = self.throttled or wanted.explicit
+            self._note_rest(wanted)
 
 
 class Pop3Maildrop:
@@ -73,10 +104,11 @@ class Pop3Maildrop:
         self.octets: int | None = None
         self.in_sessions = True
         self.mailbox = INBOX
+        self._refusals: Refusals | None = None
         self._begin()
 
     def _begin(self) -> None:
-        machine = pop3.Client(tap=self._access.tap, read_only=self._access.read_only)
+        machine = pop3.Client(tap=self._tap(), read_only=self._access.read_only)
         pace = Pace(machine, self.timeout)
         self.channel: Channel[pop3.Client] = Channel(self._access.peer, machine, pace=pace)
         self._listing = Listing(0)
@@ -88,6 +120,14 @@ class Pop3Maildrop:
         self._deletes = False
         self._at_risk: set[int] = set()
         self._login_delay = 0.0
+
+    def _tap(self) -> pop3.Tap | None:
+        """Return what observes the machine."""
+        tap, note_rest = self._access.tap, self._access.note_rest
+        if note_rest is None:
+            return tap
+        self._refusals = Refusals(note_rest)
+        return pop3.Taps(tap, self._refusals) if tap else self._refusals
 
     # Connecting
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from typing import TextIO
 
@@ -14,7 +15,7 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.ledger.store import LedgerFault
 from ...adapters.sinks.kinds import chosen_sink
 from ...flows.channel import Channel, Endpoint
-from ...flows.outcome import ExitCode, PollCounts, PollResult
+from ...flows.outcome import GOOD, ExitCode, PollCounts, PollFailed, PollResult
 from ...protocols.record import Record, replace
 from ...runtimes import blocking
 from ...runtimes.engine import ChannelObserver, Engine
@@ -35,8 +36,10 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines, hold: H
     if configuration.run.check:
         lines.detail("Check mode enabled, not fetching mail")
     context = replace(make_context(configuration, caller, lines), hold=hold)
-    names, recorder = keys_for(configuration.accounts), Recorder(context, lines)
-    waiting = any(one.idle for one in configuration.accounts) and not context.check
+    accounts = configuration.accounts
+    names = keys_for(accounts)
+    recorder = Recorder(context, lines, dict(zip(names, accounts, strict=True)))
+    waiting = any(one.idle for one in accounts) and not context.check
     run = Run(configuration, names, context, recorder, waiting)
     try:
         if has_bars(configuration, lines) and not waiting:
@@ -48,6 +51,8 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines, hold: H
                 codes, number = run_all(run, above, caller)
         else:
             codes, number = run_all(run, lines, caller)
+        if not number:
+            recorder.record_and_tell()
     finally:
         recorder.record()
         context.ledger.close()
@@ -108,12 +113,19 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 class Recorder:
-    """Keeps how polls ended, and records it in the ledger: for a daemon and ``mailhaul status``."""
+    """Keeps how polls ended, and records it in the ledger: for a daemon and ``mailhaul status``.
 
-    def __init__(self, context: PollContext, lines: Lines) -> None:
+    Users are told what has changed. ``accounts`` are the settings of the entries.
+    """
+
+    def __init__(
+        self, context: PollContext, lines: Lines, accounts: Mapping[str, AccountSettings]
+    ) -> None:
         self._context = context
         self._lines = lines
+        self._accounts = accounts
         self._results: list[PollResult] = []
+        self._tokens: dict[str, tuple[str, str]] = {}
 
     def note(
         self, name: str, code: ExitCode, words: str, counts: PollCounts, seconds: float
@@ -121,16 +133,45 @@ class Recorder:
         """Keep how a poll ended."""
         self._results.append(PollResult(name, time.time(), code, words, counts, seconds))
 
-    def record(self) -> None:
-        """Record what was kept. A test run (``--check``) leaves no record."""
+    def note_token(self, name: str, label: str, kind: str, sentence: str) -> None:
+        """Keep whose token is missing, and why; forget it without a ``kind``."""
+        if kind:
+            self._tokens[name] = label, sentence
+        else:
+            self._tokens.pop(name, None)
+
+    def record(self) -> Sequence[PollResult]:
+        """Record what was kept, and return it. A test run (``--check``) leaves no record."""
         results, self._results = self._results, []
         if not results or self._context.check:
-            return
+            return ()
         try:
             self._context.ledger.record_results(results)
         except LedgerFault as fault:
             # The mail was delivered, and nothing depends on this record.
             self._lines.detail(str(fault))
+            return ()
+        return results
+
+    def record_and_tell(self) -> None:
+        """Record what was kept, and tell users what has changed."""
+        results = self.record()
+        try:
+            if not (results and self._may_change(results)):
+                return
+            from .alerts import tell_all  # few runs need it
+
+            tell_all(results, self._accounts, self._tokens, self._context, self._lines)
+        except PollFailed as failure:
+            self._lines.complain(str(failure))
+
+    def _may_change(self, results: Sequence[PollResult]) -> bool:
+        """Whether there may be something to tell. Raises LedgerFault."""
+        for result in results:
+            command = self._accounts[result.entry].ondelivery
+            if result.code not in GOOD or (command and result.counts.fetched):
+                return True
+        return self._context.ledger.has_alerts()
 
 
 def run_alone(
@@ -141,7 +182,8 @@ def run_alone(
     engine = Engine(time.monotonic, observer)
     poll = lines.of(name)
     began = time.monotonic()
-    code = blocking.run(poll_account(settings, context_for(context, poll), poll), engine)
+    own = replace(context_for(context, poll), note_token=partial(recorder.note_token, name))
+    code = blocking.run(poll_account(settings, own, poll), engine)
     recorder.note(name, code, *poll.take(), time.monotonic() - began)
     return code
 

@@ -99,7 +99,11 @@ class Outputs:
 
 def hooks_for(name: str, recorder: Recorder) -> PollHooks:
     """Return the hooks for the polls of an entry, which keep how each ended."""
-    return PollHooks(name, ended=partial(recorder.note, name))
+    return PollHooks(
+        name,
+        note_token=partial(recorder.note_token, name),
+        ended=partial(recorder.note, name),
+    )
 
 
 def poll_side_by_side(

@@ -7,7 +7,7 @@ from ...adapters.config.load import Configuration
 from ...adapters.config.secret_table import SECRETS, way_of
 from ...adapters.config.settings import AccountSettings
 from ...adapters.login.access import TlsMode
-from ...adapters.login.reach import tls_mode
+from ...adapters.login.reach import proxy_of, tls_mode
 from ...adapters.sinks.kinds import LISTENERS, chosen_sink, sink_value
 from ..polls.lines import escape
 
@@ -43,6 +43,7 @@ def sentences(account: AccountSettings) -> list[str]:
     ]
     if account.plugin is not None:
         said.append(f"Server connections will be made via plugin {account.plugin}.")
+    said += ways(account)
     said.append(TLS[tls_mode(account)])
     if account.auth == "oauth":
         said.append(f"Tokens come from {account.oauthissuer} (oauthgrant {account.oauthgrant}).")
@@ -68,6 +69,18 @@ def sentences(account: AccountSettings) -> list[str]:
     said += where_mail_goes(account)
     names = ", ".join(local for local, _ in account.local_names)
     said.append(f"Recipient of the mail: {names}.")
+    return said
+
+
+def ways(account: AccountSettings) -> list[str]:
+    """Return sentences about proxies and addresses of this host."""
+    said: list[str] = []
+    for whose, suffix in (("Server", ""), ("Listener", "out")):
+        if getattr(account, f"proxy{suffix}") is not None:
+            proxy = proxy_of(account, f"proxy{suffix}")
+            said.append(f"{whose} connections go through the {proxy.kind} {proxy.name}.")
+        if (source := getattr(account, f"bindaddress{suffix}")) is not None:
+            said.append(f"{whose} connections come from {source}.")
     return said
 
 

@@ -45,7 +45,7 @@ async def keep_recording(recorder: Recorder) -> None:
     """Record how polls ended, from time to time: the run may last for days."""
     while True:
         await trio.sleep(RECORD_SECONDS)
-        await trio.to_thread.run_sync(recorder.record)
+        await trio.to_thread.run_sync(recorder.record_and_tell)
 
 
 def waits_for_news(settings: AccountSettings) -> bool:

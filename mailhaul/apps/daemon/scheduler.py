@@ -25,12 +25,10 @@ from ..polls.interrupted import place_of
 from ..polls.jobs import WATCHED, Job, JobState, jobs_for
 from ..polls.lines import Lines
 from ..polls.pool import PollPool
+from .alerts import Alerts
 
 LAST_SECONDS = 20.0
 """Seconds that messages under way may take once the daemon stops."""
-
-TOLD_AFTER = 3
-"""Refused logins in a row after which the user gets a mail, as from fetchmail."""
 
 MAX_UNWRITTEN = 10_000
 """Results that are kept for the ledger while it cannot be written."""
@@ -66,9 +64,6 @@ class Scheduler:
         """How the polls of any run ended, by job keys."""
         self.unwritten: list[PollResult] = []
         """Results that the ledger does not have yet."""
-        self._told: dict[str, str] = {}
-        """What was reported to the user by mail, and the key of the job that found it: whose token
-        is missing, or the key itself if the server refuses a login."""
         self._accounts: Sequence[AccountSettings] = ()
         self._interval = 0.0
         self._jobs_of: Sequence[int] = ()
@@ -79,17 +74,16 @@ class Scheduler:
         self.stopping = False
         self._pool = pool
         self._lines = lines
-        self._notices_under_way: set[str] = set()
-        self._refused: Counter[str] = Counter()
         self._chance = chance
         self._wall_clock = wall_clock
+        self.alerts = Alerts(pool, lines, self.results, wall_clock)
         self._nursery: trio.Nursery | None = None
         self._stopped = trio.Event()
 
     async def run(self) -> None:
         """Run all jobs, also those added later, until ``stop``."""
         async with trio.open_nursery() as nursery:
-            self._nursery = nursery
+            self._nursery = self.alerts.nursery = nursery
             for job in self.jobs:
                 nursery.start_soon(self._run_job, job, name=TASK)
             await self._stopped.wait()
@@ -197,7 +191,7 @@ class Scheduler:
         """Return the jobs of one account, as its server allows them; count those that watch."""
         user = (settings.host, settings.remote_user)
         room = WATCHED - watched[user]
-        every = self._interval * max(1, settings.interval)
+        every = float(settings.every) or self._interval * max(1, settings.interval)
         jobs = list(jobs_for(settings, every, self._chance, room=room))
         if self._apart and any(job.identity in self._apart for job in jobs):
             jobs = list(jobs_for(settings, every, self._chance, apart=True, room=room))
@@ -323,7 +317,7 @@ class Scheduler:
         cure = SIGNED_IN if job.needs_consent else CORRECTED
         if remark := job.schedule.ended(trio.current_time(), code, cure):
             self._lines.complain(f"{job.name}: {remark}", job.key, code.name)
-        self._note_login(job, code)
+        self.alerts.poll_ended(job, code, counts)
 
     def note_result(self, result: PollResult) -> None:
         """Note how a poll ended. The service writes it to the ledger."""
@@ -338,39 +332,3 @@ class Scheduler:
         self.last_success |= {
             name: float(result.success) for name, result in results.items() if result.success
         }
-
-    def _note_login(self, job: Job, code: ExitCode) -> None:
-        """Send the user a mail about a login that is refused, or accepted again."""
-        # A wake-up resets the refusals of the schedule, so they are counted here as well.
-        whose, kind, sentence = job.token_trouble
-        if code is ExitCode.AUTHFAIL or (kind and code not in GOOD):
-            self._refused[job.key] += 1
-        elif code in GOOD:
-            del self._refused[job.key]
-        told = [topic for topic, key in self._told.items() if key == job.key]
-        refused = self._refused[job.key] >= TOLD_AFTER
-        # Several jobs may share a token.
-        topic = whose if kind else job.key
-        is_news = (refused and not told and topic not in self._told) or (told and code in GOOD)
-        if is_news and self._nursery and topic not in self._notices_under_way:
-            self._notices_under_way.add(topic)
-            self._nursery.start_soon(self._send_login_notice, job, refused, topic, sentence)
-
-    async def _send_login_notice(self, job: Job, refused: bool, topic: str, reason: str) -> None:
-        """Send that mail. A failure of it does not affect the polls."""
-        why = ""
-        try:
-            why = await self._pool.send_login_notice(
-                job.settings, self._lines, refused=refused, reason=reason, name=job.key
-            )
-        except Exception as fault:
-            why = place_of(fault)
-        finally:
-            self._notices_under_way.discard(topic)
-        if refused and not why:
-            self._told[topic] = job.key
-        elif not refused:
-            self._told = {one: key for one, key in self._told.items() if key != job.key}
-        if why:
-            problem = f"{job.name}: the mail about its login cannot be sent: {why}"
-            self._lines.complain(problem, job.key)

@@ -20,6 +20,7 @@ from ...adapters.config.options import GLOBAL, OPTIONS
 from ...adapters.config.secret_table import needs_password
 from ...adapters.config.secrets import have_changed
 from ...adapters.config.settings import AccountSettings, GlobalSettings
+from ...adapters.ledger.alerts import AlertBook
 from ...adapters.ledger.results import entry_results
 from ...adapters.ledger.store import LedgerFault
 from ...flows.outcome import ExitCode, PollFailed, PollResult
@@ -179,6 +180,7 @@ class Service:
         # If the ledger cannot be read, each poll reports it.
         with suppress(LedgerFault):
             self.scheduler.load_results(entry_results(self._ledger))
+            self.scheduler.alerts.told = list(AlertBook(self._ledger).told())
 
     def _store_results(self, results: Sequence[PollResult]) -> bool:
         """Store these results in the ledger, if that is possible."""

@@ -22,6 +22,7 @@ from .state_folder import LEDGER, link_usual_folder, second_ledger, state_folder
 if TYPE_CHECKING:
     from ...adapters.config.settings import AccountSettings
     from ...adapters.login.access import TokenSource
+    from ...adapters.login.throttled import RestWanted
     from ...adapters.transcript.recorder import Tape
     from ...flows.reminders import Reminders
     from ...protocols.secret import Secret
@@ -38,6 +39,28 @@ Hold = Callable[[], AbstractContextManager[object]]
 
 NoteToken = Callable[[str, str, str], None]
 """Takes whose token it is, the kind of the failure (``adapters.oauth.keeper``) and a sentence."""
+
+
+class RestNote:
+    """The rest that a server wants, as far as a poll has found out, and what the day allows."""
+
+    __slots__ = ("full_until", "wanted")
+
+    def __init__(self) -> None:
+        self.wanted: RestWanted | None = None
+        """The longest rest that the server wants."""
+        self.full_until = 0.0
+        """Until when no more may be fetched (Unix time), because of ``daylimit``."""
+
+    def __call__(self, wanted: RestWanted) -> None:
+        """Note that the server wants a rest. A time that it names counts before others."""
+        before = self.wanted
+        if before is None or (wanted.explicit, wanted.seconds) > (before.explicit, before.seconds):
+            self.wanted = wanted
+
+    def clear(self) -> None:
+        """Forget everything: another poll begins."""
+        self.wanted, self.full_until = None, 0.0
 
 
 class PollContext(Record):
@@ -70,6 +93,10 @@ class PollContext(Record):
     """Called with each secret that is read: no line of the poll shows it."""
     note_token: NoteToken = lambda label, kind, sentence: None
     """Called with whose token it is, and why there is none, or two empty texts if there is one."""
+    rest: RestNote | None = None
+    """Gets to know that the server wants a rest."""
+    resting: Callable[[float], None] = lambda seconds: None
+    """Called with the seconds for which the account rests."""
     hold: Hold = nullcontext
     """Keeps signals and cancellations waiting."""
 
@@ -129,6 +156,7 @@ def context_for(context: PollContext, lines: Lines) -> PollContext:
         tap_for=taps,
         dots=dots,
         octets=lines.counter(""),
+        rest=RestNote(),
         warn=lines.complain,
         hide=partial(hide_secret, lines, context.tape),
     )

@@ -157,6 +157,7 @@ class Job:
         return PollHooks(
             self.key,
             self.schedule.wait_between,
+            self.schedule.rest,
             self._should_stop,
             self._begun,
             self._note_files,

@@ -47,6 +47,8 @@ class PollHooks(Record):
 
     login_delay: Callable[[float], None] = lambda seconds: None
     """Called with the seconds that the server wants between logins."""
+    resting: Callable[[float], None] = lambda seconds: None
+    """Called with the seconds for which the account rests."""
     stopping: Callable[[], bool] = lambda: False
     """Returns whether no further message is begun."""
     begun: Callable[[], None] = lambda: None
@@ -125,6 +127,7 @@ class Limits:
         return replace(
             context_for(context, lines),
             login_delay=hooks.login_delay,
+            resting=hooks.resting,
             session=session,
             stopping=partial(is_stopping, context, hooks),
             note_token=hooks.note_token,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from ... import __version__
@@ -12,6 +14,7 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.files import ID_FILE, read_file
 from ...adapters.ledger.lock import MailboxLock
 from ...adapters.ledger.names import mailbox_name, sink_name
+from ...adapters.ledger.store import LedgerFault
 from ...adapters.login.reach import access_of
 from ...adapters.sinks.kinds import chosen_sink
 from ...flows.account import Account
@@ -30,8 +33,9 @@ from ...flows.report import (
     Returned,
     Skipped,
 )
+from ...flows.requests import LedgerCall
 from ...flows.source import Listed, Uid, format_uid
-from .accounts import account_of, policy_of, with_password
+from .accounts import account_of, name_of, policy_of, with_password
 from .context import PollContext, hide_secret
 from .lines import Lines, LinesOfPoll, plural
 from .packer import Packing, multidrop_of
@@ -40,6 +44,7 @@ from .sources import source_of
 
 if TYPE_CHECKING:
     from ...adapters.etrn import EtrnPoll
+    from ...flows.ferry import Meter
     from .sources import MailSource
 
 
@@ -85,7 +90,15 @@ def make_mail_poll(
             context.locks, account.name, mailbox_name(account.name, mailbox)
         ),
         context.session,
+        meter=None if not settings.daylimit else day_meter(settings, context),
     )
+
+
+def day_meter(settings: AccountSettings, context: PollContext) -> Meter:
+    """Return what limits the octets that an account fetches in a day."""
+    from .rests import meter_of  # few accounts have a limit
+
+    return meter_of(settings, context)
 
 
 def import_fetchids(
@@ -131,18 +144,43 @@ async def poll_account(
     """
     if lines.verbosity > 1:
         lines.detail(f"{introduction(settings)}: poll started")
+    note = context.rest
+    if note is not None:
+        note.clear()
     try:
+        rest = None
+        # A ledger that cannot be used is reported where it is needed.
+        with suppress(LedgerFault):
+            rest = await LedgerCall(partial(context.ledger.rest_of, name_of(settings)))
+        if rest is not None:
+            from .rests import code_at_rest  # few accounts rest
+
+            if (code := code_at_rest(rest, settings, context, lines)) is not None:
+                return report_end(code, settings, lines)
         settings = with_password(settings, context)
+        if settings.proxy or settings.proxyout:
+            from .ways import with_proxy_passwords  # few accounts have a proxy
+
+            settings = await with_proxy_passwords(settings, context)
         for name in SECRETS:
             secret = getattr(settings, name)
             if secret is not None:
                 hide_secret(lines, context.tape, secret)
         code = await poll_once(settings, context, lines, source)
     except PollFailed as failure:
-        if context.session.is_repeated():
+        wanted = note.wanted if note else None
+        if not (wanted and wanted.explicit) and context.session.is_repeated():
             lines.detail(f"{failure}; the poll is repeated after others of this server")
             raise
+        if wanted is not None:
+            from .rests import begin_rest
+
+            failure = await begin_rest(wanted, settings, context, lines, failure)
         return report_failure(failure, settings, lines)
+    if note is not None and (note.full_until or (note.wanted and note.wanted.explicit)):
+        from .rests import note_rest
+
+        await note_rest(note, settings, context, lines)
     return report_end(code, settings, lines)
 
 

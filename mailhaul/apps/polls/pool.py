@@ -9,17 +9,17 @@ from typing import Any, TypeVar
 import trio
 
 from ...adapters.config.settings import AccountSettings
-from ...flows.outcome import ExitCode, PollFailed
+from ...flows.outcome import ExitCode, PollCounts, PollFailed
 from ...flows.requests import Flow
 from ...protocols.record import replace
 from ...runtimes import trio as runtime
 from ...runtimes.batch_worker import BatchWorker
 from ...runtimes.engine import Engine
 from .accounts import user_at_server
+from .alerts import News, run_on_delivery, tell
 from .context import PollContext
 from .limited import NO_HOOKS, TOTAL, LimitedPoll, Limits, Measure, PollHooks
-from .lines import Lines
-from .login_notice import login_notice
+from .lines import Lines, LinesOfPoll
 from .places import Holding
 from .poll import report_failure
 from .server_places import ServerSlot
@@ -103,24 +103,29 @@ class PollPool:
 
         return await self._run(when_there_is_room(), limits.engine(settings, slot))
 
-    async def send_login_notice(
-        self,
-        settings: AccountSettings,
-        lines: Lines,
-        *,
-        refused: bool,
-        reason: str = "",
-        name: str = "",
-    ) -> str:
-        """Send the user a mail about refused or accepted logins; return why that failed, or "".
+    async def tell(self, news: News, settings: AccountSettings, lines: Lines) -> bool:
+        """Tell the user about a change; return whether that is done; see ``alerts.tell``."""
+        context, engine = self._beside(settings, lines.of(news.alert.entry))
+        return await self._run(tell(news, settings, context, lines), engine)
 
-        ``reason`` says why there is no token, ``name`` is that of the entry in logs.
-        """
-        limits, lines = self._limits, lines.of(name or user_at_server(settings))
+    async def run_on_delivery(
+        self,
+        entry: str,
+        settings: AccountSettings,
+        code: ExitCode,
+        counts: PollCounts,
+        lines: Lines,
+    ) -> None:
+        """Run the command of ``on-delivery``; see ``alerts.run_on_delivery``."""
+        context, engine = self._beside(settings, lines.of(entry))
+        flow = run_on_delivery(entry, settings, context, code, counts, lines)
+        await self._run(flow, engine)
+
+    def _beside(self, settings: AccountSettings, lines: LinesOfPoll) -> tuple[PollContext, Engine]:
+        """Return the context and the engine of what is done beside the polls."""
+        limits = self._limits
         limits.register(settings)
-        context = limits.context_for(lines, NO_HOOKS)
-        flow = login_notice(settings, context, refused=refused, reason=reason)
-        return await self._run(flow, limits.engine(settings))
+        return limits.context_for(lines, NO_HOOKS), limits.engine(settings)
 
     def _run(self, flow: Flow[T], engine: Engine) -> Coroutine[Any, Any, T]:
         """Return what runs a flow."""

@@ -46,7 +46,7 @@ def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, Calla
         # In .netrc each host has its own one. It is read once for all connections of the poll.
         key = (name, "" if way_of(settings, name) else host)
         if key not in known:
-            known[key] = await read_secret_of_sink(settings, context, name, host)
+            known[key] = await read_secret_of(settings, context, name, hosts=(host,))
         return known[key]
 
     order = SinkOrder(
@@ -81,13 +81,19 @@ def sink_uploads(name: str, context: PollContext) -> Uploads:
     return Uploads(context.ledger, sink_name(name))
 
 
-async def read_secret_of_sink(
-    settings: AccountSettings, context: PollContext, name: str, host: str
+async def read_secret_of(
+    settings: AccountSettings,
+    context: PollContext,
+    name: str,
+    hosts: tuple[str, ...] | None = None,
 ) -> Secret | None:
-    """Read a secret for a host, and hide it in all lines. Raises PollFailed (IOERR)."""
+    """Read a secret, for these hosts if it has others, and hide it in all lines.
+
+    Raises PollFailed (IOERR).
+    """
     from ...adapters.config.secrets import SecretReader, read_in_flow
 
-    reader = SecretReader(settings, name, context.caller.home, hosts=(host,))
+    reader = SecretReader(settings, name, context.caller.home, hosts=hosts)
     try:
         secret = await read_in_flow(reader)
     finally:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def source_of(settings: AccountSettings, context: PollContext, report: Report) -> MailSource:
     """Return the mailbox to collect from."""
     tap = context.tap_for(settings.kind.family.upper())
-    access = access_of(settings, tap, source_tokens(settings, context), read_only=context.check)
+    tokens = source_tokens(settings, context)
+    access = access_of(settings, tap, tokens, context.rest, read_only=context.check)
     if settings.kind.family == "imap":
         from ...adapters.sources.imap import ImapSource
 

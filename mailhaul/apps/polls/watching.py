@@ -13,13 +13,13 @@ from ...adapters.sinks.kinds import chosen_sink
 from ...adapters.sources.imap_notify import NotifiedSource, NotWatched
 from ...adapters.sources.imap_watch import WatchedSource
 from ...flows.channel import describe
-from ...flows.outcome import GOOD, ExitCode
+from ...flows.outcome import GOOD, ExitCode, PollFailed
 from ...flows.requests import Now, RuntimeFault, Sleep
 from ...protocols.errors import ProtocolError
 from .accounts import account_of
 from .context import PollContext, source_tokens
 from .lines import LinesOfPoll
-from .poll import account_lines, poll_account
+from .poll import account_lines, poll_account, report_failure
 
 PAUSE = 30.0
 """Seconds before IDLE is sent again after it ended without new mail."""
@@ -46,6 +46,15 @@ async def watch(
     breaks between two polls, which is no failure. Raises NotWatched if several mailboxes cannot be
     watched over one connection.
     """
+    if settings.proxy or settings.proxyout:
+        from .ways import with_proxy_passwords  # few accounts have a proxy
+
+        try:
+            settings = await with_proxy_passwords(settings, context)
+        except PollFailed as failure:
+            code = report_failure(failure, settings, lines)
+            on_poll_end(code, False)
+            return code
     source = source_for(settings, context, lines)
     try:
         code = await keep_watching(source, settings, context, lines, on_poll_end, begins)
@@ -62,7 +71,8 @@ def source_for(
 ) -> WatchedSource:
     """Return the source for one watched mailbox, or for several."""
     report = account_lines(settings, account_of(settings, context.check), lines)
-    access = access_of(settings, context.tap_for("IMAP"), source_tokens(settings, context))
+    tokens = source_tokens(settings, context)
+    access = access_of(settings, context.tap_for("IMAP"), tokens, context.rest)
     with_marks = chosen_sink(settings).moves
     everything = settings.fetchall or settings.fetchread
     if len(settings.folders) > 1:

@@ -1,7 +1,6 @@
-"""Build the messages that notify a user of problems with an account (RFC 3834, section 5).
+"""Build the message that notifies a user of mail that is too large to be fetched (RFC 3834, 5).
 
-They report messages that are too large to be fetched, and a login that the server refuses. They are
-delivered to the same sink as the user's mail.
+It is delivered to the same sink as the user's mail. alert.py builds messages about polls that fail.
 """
 
 from __future__ import annotations
@@ -44,43 +43,6 @@ def oversized_notice(
         b"Mail for %b is larger than the limit of %d octets and %b:" % (whose, limit, outcome),
         *listing,
         *advice,
-    )
-
-
-def login_notice(
-    context: BounceContext, recipient: bytes, account: str, *, refused: bool, reason: str = ""
-) -> bytes:
-    """Return the whole message, with CRLF line ends. ``account`` is USER@SERVER.
-
-    ``reason`` says why there is no token to log in with.
-    """
-    whose = quoted(account.encode("utf-8", "surrogateescape"))
-    if not refused:
-        return lines(
-            *notice_header(context, recipient, b"mailhaul authentication OK on %b" % whose),
-            b"The login to %b is accepted again, and mail is fetched." % whose,
-        )
-    header = notice_header(context, recipient, b"mailhaul authentication failed on %b" % whose)
-    if reason:
-        return lines(
-            *header,
-            b"No mail comes from %b, because there is no token to log in with:" % whose,
-            b"",
-            quoted(reason.encode("utf-8", "surrogateescape")),
-            b"",
-            b"This is tried again, at longer intervals up to once a day, and at once after",
-            b'"mailhaul login". Another message follows when the login is accepted.',
-        )
-    return lines(
-        *header,
-        b"The server has refused the login to %b three times, so no mail comes from there." % whose,
-        b"",
-        b"Either the password is wrong or has expired, or the provider requires another login",
-        b"method, or the server has a temporary problem that it reports in this way.",
-        b"",
-        b"The login is tried again, at longer intervals up to once a day. After you correct the",
-        b'password in the rc file, "mailhaul poll" tries it at once. Another message follows when',
-        b"the login is accepted.",
     )
 
 

@@ -68,8 +68,10 @@ def entry(options: str) -> str:
     names = tuple(name for name, kind in SECRETS.items() if kind.level == "server")
     server = options if options.startswith(names) else ""
     user = "" if server else options
+    proxies = "proxy 'socks5://joe@p' proxyout 'http://joe@q'"
     return (
-        f"poll h protocol imap esmtpname me oauthclient joe {server} user joe append '{URL}' {user}"
+        f"poll h protocol imap esmtpname me oauthclient joe {proxies} {server}"
+        f" user joe append '{URL}' {user}"
     )
 
 

@@ -141,7 +141,8 @@ def test_last_successes_of_version_7_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     SqliteLedger(str(path)).last_success()
     db = sqlite3.connect(path)
-    db.execute("DROP TABLE result")
+    for table in ("result", "alert", "rest", "traffic"):
+        db.execute(f"DROP TABLE {table}")
     db.execute("CREATE TABLE success (post TEXT PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID")
     db.execute("INSERT INTO success VALUES ('joe@server', 77)")
     db.execute("PRAGMA user_version = 7")

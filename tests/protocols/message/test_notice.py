@@ -1,4 +1,4 @@
-"""The notices about messages that are too large, and about logins."""
+"""The notice about messages that are too large."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from email import message_from_bytes
 from email.policy import default
 
 from mailhaul.protocols.message.bounce import BounceContext
-from mailhaul.protocols.message.notice import MAX_LISTED, login_notice, oversized_notice
+from mailhaul.protocols.message.notice import MAX_LISTED, oversized_notice
 
 OCCASION = BounceContext("us.example.org", b"Mon, 2 Nov 2026 10:00:00 +0000", b"1.2@us", b"=b")
 
@@ -50,23 +50,3 @@ def test_names_stay_on_their_line_and_the_list_of_sizes_is_limited() -> None:
     assert text.isascii()
     assert max(map(len, text.split(b"\r\n"))) <= 998
     assert text.count(b"octets\r\n") == MAX_LISTED
-
-
-def test_a_notice_about_a_missing_token_gives_the_reason_and_no_advice_about_passwords() -> None:
-    reason = 'joe@x: consent needed; type "mailhaul login joe@x"\r\nX-Evil: 1' + "x" * 3000
-    text = login_notice(OCCASION, b"joe@us", "joe@imap.x", refused=True, reason=reason)
-    message = message_from_bytes(text, policy=default)
-    assert message["Subject"] == "mailhaul authentication failed on joe@imap.x"
-    said = message.get_content()
-    assert 'joe@x: consent needed; type "mailhaul login joe@x"' in said
-    assert "no token to log in with" in said
-    assert "password" not in said
-    assert message["X-Evil"] is None
-    assert "\nX-Evil" not in said
-    assert max(map(len, text.split(b"\r\n"))) <= 998
-
-
-def test_a_notice_about_a_refused_password_does_not_speak_of_tokens() -> None:
-    text = login_notice(OCCASION, b"joe@us", "joe@imap.x", refused=True)
-    assert b"password" in text
-    assert b"token" not in text

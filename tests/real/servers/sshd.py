@@ -1,8 +1,9 @@
 """A private OpenSSH server whose keys open one program each, and clients that reach it.
 
 ``mykey`` opens a pre-authenticated imapd, ``myotherkey`` a ``sendmail -bs``, whatever command
-is asked for; ``stranger`` opens nothing. Every host name given to the client means this
-server, so that a recipe may keep the name that its author wrote.
+is asked for; ``tunnel`` only forwards connections (``ssh -D``); ``stranger`` opens nothing. Every
+host name given to the client means this server, so that a recipe may keep the name that its
+author wrote.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .process import free_ports, program, running, script
 SSHD = "/usr/sbin/sshd"
 SSH = "/usr/bin/ssh"
 ALIAS = "centralserver.example.org"
-KEYS = ("host", "mykey", "myotherkey", "stranger")
+KEYS = ("host", "mykey", "myotherkey", "tunnel", "stranger")
 
 _SERVER_CONFIGURATION = """\
 ListenAddress 127.0.0.1
@@ -70,9 +71,12 @@ class Sshd:
         self._asked = folder / "asked"
         for name in KEYS:
             _make_key(folder / name)
-        self.mykey, self.myotherkey, self.stranger = (folder / name for name in KEYS[1:])
+        self.mykey, self.myotherkey, self.tunnel, self.stranger = (
+            folder / name for name in KEYS[1:]
+        )
         self._authorize(self.mykey, mykey)
         self._authorize(self.myotherkey, myotherkey)
+        self._authorize(self.tunnel, ["false"], "restrict,port-forwarding")
         (folder / "sshd_config").write_text(
             _SERVER_CONFIGURATION.format(folder=folder, port=self.port)
         )
@@ -99,6 +103,14 @@ class Sshd:
         ):
             yield
 
+    @contextmanager
+    def socks5(self) -> Iterator[int]:
+        """Run a SOCKS5 proxy of OpenSSH until the block ends; yield its port."""
+        (port,) = free_ports(1)
+        words = [*self.command(self.tunnel).split(), "-N", "-D", f"127.0.0.1:{port}"]
+        with running(words, output=self.folder / "socks5.log", ports=[port]):
+            yield port
+
     def command(self, key: Path, alias: str = ALIAS) -> str:
         """Return the words that reach the server with ``key``; a plugin adds the command."""
         return f"ssh -F {self._client} -i {key} {self.user}@{alias}"
@@ -122,13 +134,13 @@ class Sshd:
         """Return what the server wrote so far."""
         return (self.folder / "log").read_text(errors="replace")
 
-    def _authorize(self, key: Path, argv: Sequence[str]) -> None:
+    def _authorize(self, key: Path, argv: Sequence[str], rights: str = "restrict") -> None:
         forced = script(
             key.with_suffix(".command"),
             _FORCED_SCRIPT.format(asked=self._asked, command=shlex.join(argv)),
         )
         with (self.folder / "authorized_keys").open("a") as keys:
-            keys.write(f'command="{forced}",restrict {key.with_suffix(".pub").read_text()}')
+            keys.write(f'command="{forced}",{rights} {key.with_suffix(".pub").read_text()}')
 
     def _write_client(self, name: str, known_hosts: str) -> Path:
         known = self.folder / f"{name}.hosts"

@@ -1,4 +1,4 @@
-"""The notice about refused logins goes to the sink of the account's mail."""
+"""The mail about polls that fail goes to the sink of the account's mail."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.apps.polls.alerts import News, send_mail
 from mailhaul.apps.polls.context import PollContext
-from mailhaul.apps.polls.login_notice import login_notice
+from mailhaul.flows.alerts import Alert, Change
+from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Tcp
 from mailhaul.protocols.smtp.commands import Mail
 from mailhaul.protocols.smtp.events import Reply
@@ -50,7 +52,10 @@ class Notices:
             simulation.listen(
                 Tcp("localhost", 25), SmtpServer, lambda c: serve_smtp(c, self.received)
             )
-        why: str = simulation.run(login_notice(settings, around, refused=refused))
+        change = Change.FAILURE if refused else Change.RECOVERY
+        alert = Alert("login", "joe", 1000, ExitCode.AUTHFAIL)
+        news = News(change, alert, 3, 0, "the server says no")
+        why: str = simulation.run(send_mail(news, settings, around))
         return why
 
 

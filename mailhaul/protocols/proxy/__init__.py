@@ -1,0 +1,1 @@
+"""Proxies between this host and a server: SOCKS5 and HTTP CONNECT, bytes in and bytes out."""
