@@ -32,6 +32,8 @@ ARGUMENTS = {
     options.POLICY: "`accept` or `reject`",
     options.NAMES: "NAME ...",
     options.PATH: "FILE",
+    options.PERIOD: "PERIOD",
+    options.DAY: "DATE or PERIOD",
 }
 """The argument of an rc file keyword. A flag has none; options not listed here take a string."""
 

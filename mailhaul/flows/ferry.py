@@ -101,6 +101,11 @@ class Ferry:
         self._last = last
         self._by_ledger = by_ledger
 
+    @property
+    def octets_ahead(self) -> int:
+        """The announced octets of the messages that were requested and not transferred."""
+        return sum(message.size for message in self._asked)
+
     async def run(self, messages: Iterable[Listed], total: int) -> None:
         """Transfer these messages, of ``total`` in the mailbox, and settle them at the server.
 

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Final, NoReturn, cast
 
 from . import options
-from .errors import ConfigError, ConfigErrors, ConfigWarning, Place, Source, quoted
+from .errors import ConfigError, ConfigErrors, ConfigWarning, Place, Source, quoted, time_error
 from .lexer import END, EQUALS, HIDDEN, KEYWORD, NUMBER, STATEMENTS, STRING, Token, tokenize
 from .options import (
     AUTHS,
@@ -24,7 +24,7 @@ from .options import (
     Option,
 )
 from .statements import Choices, Entry, RcFile
-from .values import absolute, service
+from .values import absolute, day, period, service
 from .wording import ENTRY_OPTIONS, GLOBAL_OPTION, TokenErrors
 
 MAX_ERRORS: Final = 100
@@ -35,16 +35,25 @@ MAX_DIGITS: Final = 18
 _SPECIAL: Final = frozenset(
     {
         options.AUTH,
+        options.DAY,
         options.ENVELOPE,
         options.NUMBERS,
+        options.PERIOD,
         options.POLICY,
         options.PORT,
         options.PROTOCOL,
         options.SERVICE,
     }
 )
-_ARGUMENTS: Final = {options.FLAG: "", options.NUMBER: NUMBER, options.HIDDEN: HIDDEN}
-"""The kind of token after the keyword of an option; all other kinds take a string."""
+_ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
+    options.FLAG: (),
+    options.NUMBER: (NUMBER,),
+    options.HIDDEN: (HIDDEN,),
+    # A number is an error that says what is missing.
+    options.PERIOD: (STRING, NUMBER),
+    options.DAY: (STRING, NUMBER),
+}
+"""The kinds of token after the keyword of an option; all other kinds take a string."""
 _PROTOCOL_WORDS: Final = (*PROTOCOLS, *(name.upper() for name in PROTOCOLS))
 
 
@@ -302,10 +311,24 @@ class _Parser:
                 values[name] = (*earlier, *self.numbers())
             case options.ENVELOPE:
                 self.envelope(yes, values)
+            case options.PERIOD | options.DAY:
+                values[name] = self.time_value(option)
             case _:
                 by_number = option.kind == options.PORT or self.tokens[self.at][0] == NUMBER
                 expected = "a port number or the name of a service"
                 values[name] = self.number() if by_number else service(self.string(expected))
+
+    def time_value(self, option: Option) -> object:
+        """Parse a period or a day."""
+        kind, text, offset = self.tokens[self.at]
+        if kind not in (STRING, NUMBER):
+            self.unexpected("a time", ())
+        value = (period if option.kind == options.PERIOD else day)(text)
+        if value is None:
+            error = time_error(self.rc.source.place(offset), option.kind, option.keywords[0], text)
+            raise _StatementError(error)
+        self.at += 1
+        return value
 
     def envelope(self, yes: bool, values: dict[str, object]) -> None:
         if not yes:
@@ -403,8 +426,8 @@ class _Parser:
             spelling = ENTRY_KEYWORDS.get(text)
             if spelling is None:
                 return True
-            argument = _ARGUMENTS.get(spelling.option.kind, STRING)
-            return bool(argument) and self.tokens[self.at + 1][0] != argument
+            arguments = _ARGUMENTS.get(spelling.option.kind, (STRING,))
+            return bool(arguments) and self.tokens[self.at + 1][0] not in arguments
         return kind == STRING
 
     def pop_value(self) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from .names import mailbox_name, name_of_paged, sink_name, stored
 
-VERSION = 7
+VERSION = 9
 
 TABLES = (
     """
@@ -35,6 +35,7 @@ TABLES = (
         uid NOT NULL,
         size INTEGER NOT NULL,
         fingerprint BLOB NOT NULL DEFAULT x'',
+        accepted INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (mailbox, uid)
     ) WITHOUT ROWID
     """,
@@ -63,6 +64,35 @@ TABLES = (
     "CREATE TABLE success (post TEXT PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID",
 )
 
+READING = (
+    """
+    CREATE TABLE retention (
+        mailbox INTEGER PRIMARY KEY REFERENCES mailbox (id),
+        period INTEGER NOT NULL,
+        announced INTEGER NOT NULL,
+        checked INTEGER NOT NULL,
+        confirmed INTEGER NOT NULL DEFAULT 0,
+        held TEXT NOT NULL DEFAULT ''
+    )
+    """,
+    """
+    CREATE TABLE left_out (
+        mailbox INTEGER NOT NULL REFERENCES mailbox (id),
+        uid NOT NULL,
+        size INTEGER NOT NULL,
+        rules BLOB NOT NULL,
+        PRIMARY KEY (mailbox, uid)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE content (
+        account NOT NULL, id BLOB NOT NULL, size INTEGER NOT NULL, PRIMARY KEY (account, id)
+    ) WITHOUT ROWID
+    """,
+)
+"""The deletions of ``delete-after``, the messages that rules leave out, and the server's names for
+the contents that were delivered. Times are Unix time.
+"""
 FIRST_PAGED, LAST_PAGED = 1, 5
 """Versions with one table of pages, each for an account, a sink, a mailbox and a UIDVALIDITY."""
 WITHOUT_UPLOADS = 6
@@ -72,6 +102,16 @@ UPLOADS = (
     "ALTER TABLE sink ADD COLUMN rest_until INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE sink ADD COLUMN rest_reason TEXT NOT NULL DEFAULT ''",
 )
+WITHOUT_READING = 8
+"""The version without the times of deliveries and the tables of READING."""
+CHANGES: tuple[tuple[int, tuple[str, ...]], ...] = (
+    (WITHOUT_UPLOADS, UPLOADS),
+    (
+        WITHOUT_READING,
+        ("ALTER TABLE seen ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0", *READING),
+    ),
+)
+"""What changes a file of this version into one of the next."""
 
 
 class TooNew(Exception):
@@ -107,23 +147,23 @@ def steps_from(version: int) -> Callable[[sqlite3.Connection], None]:
         return make_tables
     if FIRST_PAGED <= version <= LAST_PAGED:
         return upgrade_pages
-    if version == WITHOUT_UPLOADS:
-        return add_uploads
-    if version == VERSION:
-        return lambda db: None
+    if version <= VERSION:
+        return lambda db: change(db, version)
     raise TooNew(version)
 
 
 def make_tables(db: sqlite3.Connection) -> None:
     """Create all tables."""
-    for table in TABLES:
+    for table in (*TABLES, *READING):
         db.execute(table)
 
 
-def add_uploads(db: sqlite3.Connection) -> None:
-    """Add the columns for unfinished uploads; all rows stay as they are."""
-    for change in UPLOADS:
-        db.execute(change)
+def change(db: sqlite3.Connection, version: int) -> None:
+    """Add what a file of this version lacks; all rows stay as they are."""
+    for before, statements in CHANGES:
+        if before >= version:
+            for statement in statements:
+                db.execute(statement)
 
 
 def upgrade_pages(db: sqlite3.Connection) -> None:

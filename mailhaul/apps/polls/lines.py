@@ -377,8 +377,8 @@ class AccountLines:
                     f"fetchlimit {limit} reached; {left} message{plural(left)} left on server "
                     f"{self._account.truename} account {self._account.user}"
                 )
-            case Remark(text, error):
-                (lines.complain if error else lines.detail)(text)
+            case Remark(text, error, usual):
+                (lines.complain if error else lines.say if usual else lines.detail)(text)
             case _:
                 assert_never(event)
 

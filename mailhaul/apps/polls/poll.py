@@ -73,6 +73,7 @@ def make_mail_poll(
             context.locks, account.name, mailbox_name(account.name, mailbox)
         ),
         context.session,
+        tree=sink if settings.keeptree and settings.kind.family == "imap" else None,
     )
 
 
