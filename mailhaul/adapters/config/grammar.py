@@ -3,6 +3,9 @@
 After an error, the rest of the statement is skipped: the parser continues at the next word that
 begins a statement, so that one run shows all errors. The text of the file is not kept; values
 record their offset, and ``RcFile.source`` converts it to a place.
+
+This file is long because every kind of argument has its own syntax, and all of them share the place
+of the next token.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Row(Record):
 
 
 def retention(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
-    """Run ``mailhaul retention`` with these arguments. Raises Misused, LedgerFault, ConfigErrors."""
+    """Run ``mailhaul retention``. Raises Misused, LedgerFault and ConfigErrors."""
     words = [*arguments]
     source: list[str] = []
     for flag in {"-f", "--fetchmailrc"} & {*words}:
