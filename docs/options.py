@@ -34,6 +34,8 @@ ARGUMENTS = {
     options.PATH: "FILE",
     options.OCTETS: "NUMBER[k|m|g]",
     options.SECONDS: "NUMBER[s|m|h|d]",
+    options.PERIOD: "PERIOD",
+    options.DAY: "DATE or PERIOD",
 }
 """The argument of an rc file keyword. A flag has none; options not listed here take a string."""
 

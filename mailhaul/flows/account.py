@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from ..protocols.record import Record
 from .fate import Policy
+
+if TYPE_CHECKING:
+    from .rules import Rules
 
 
 class Action(Enum):
@@ -35,6 +39,10 @@ class Account(Record):
     match the mailboxes in ``elsewhere``, which another poll collects. With ``by_ledger`` the ledger
     decides which messages are new, and the server's own flags are ignored. ``limit`` is in octets,
     ``warnings`` in seconds; 0 means no limit for ``limit``, ``fetchlimit`` and ``expunge``.
+
+    With ``delete_after`` a message that is kept is deleted so many seconds after its delivery,
+    ``delete_limit`` messages in one poll at most. ``rules`` leave messages out. With ``once`` a
+    message that the server shows in several folders is delivered once.
     """
 
     name: str
@@ -56,6 +64,10 @@ class Account(Record):
     policy: Policy = Policy()
     same_user: str = ""
     by_ledger: bool = False
+    delete_after: int = 0
+    delete_limit: int = 0
+    rules: Rules | None = None
+    once: bool = False
 
     @property
     def action(self) -> Action:

@@ -82,6 +82,11 @@ class Chooser:
             else:
                 self._more += 1
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no more messages are held for this session."""
+        return len(self._fitting) >= self._most
+
     def choice(self) -> Choice:
         """Return what to do with all messages added."""
         fitting = sorted(self._fitting, key=lambda message: message.number)

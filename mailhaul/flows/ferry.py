@@ -116,6 +116,11 @@ class Ferry:
         self.held_back = 0
         self._by_ledger = by_ledger
 
+    @property
+    def octets_ahead(self) -> int:
+        """The announced octets of the messages that were requested and not transferred."""
+        return sum(message.size for message in self._asked)
+
     async def run(self, messages: Iterable[Listed], total: int) -> None:
         """Transfer these messages, of ``total`` in the mailbox, and settle them at the server.
 

@@ -12,13 +12,16 @@ header is compared as well (``protocols.message.fingerprint``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from ..protocols.record import Record
 from .account import Action
 from .outcome import Failures, Outcome
 from .source import Listed, Uid
+
+if TYPE_CHECKING:
+    from .retention import Delivered, Found, Standing
 
 
 class Pending(Record):
@@ -113,6 +116,18 @@ class Page(Protocol):
     """Whether no listing of this mailbox was ever compared for this account."""
     was_put_off: bool
     """Whether an earlier poll could not compare it with mailboxes of other account names."""
+    is_renumbered: bool
+    """Whether this UIDVALIDITY is new, and the mailbox was compared under an earlier one."""
+    contents: Mapping[Uid, bytes]
+    """The server's names for the contents of messages; ``accept`` records those of a delivery."""
+
+    def retention(self) -> RetentionPage:
+        """Return the records of deliveries, for ``delete-after``."""
+        ...
+
+    def reading(self) -> ReadingPage:
+        """Return the records of what is not fetched."""
+        ...
 
     # Seen messages
 
@@ -208,6 +223,64 @@ class Page(Protocol):
 
     def make_durable(self) -> None:
         """Sync everything recorded to disk."""
+        ...
+
+
+class RetentionPage(Protocol):
+    """When the messages of one mailbox were delivered. Times are Unix time."""
+
+    def look(self, period: int) -> Found:
+        """Return how many messages were delivered, and how many at least ``period`` seconds ago."""
+        ...
+
+    def note(self, standing: Standing) -> None:
+        """Record what the last look has decided."""
+        ...
+
+    def due(self, until: int, most: int) -> Sequence[Delivered]:
+        """Return the messages that were delivered until this time, oldest first."""
+        ...
+
+    def disown(self, uids: Sequence[Uid]) -> None:
+        """Record that these UIDs now belong to messages that were not delivered."""
+        ...
+
+
+class ReadingPage(Protocol):
+    """What is not fetched from one mailbox."""
+
+    def left_out(self, listed: Sequence[Listed], rules: bytes) -> Collection[Uid]:
+        """Return the UIDs of those messages that these rules have left out before."""
+        ...
+
+    def leave_out(self, messages: Sequence[Listed], rules: bytes) -> None:
+        """Record that these rules leave out these messages."""
+        ...
+
+    def keep_left_out(self, uids: Collection[Uid]) -> None:
+        """Forget all messages that were left out except these."""
+        ...
+
+    def known_contents(self, contents: Collection[bytes]) -> Mapping[bytes, int]:
+        """Return which of these contents were delivered for this account, with their sizes."""
+        ...
+
+    def accept_copies(self, copies: Sequence[Listed], action: Action) -> None:
+        """Record that these messages were delivered from other folders, and their action."""
+        ...
+
+    def former(self) -> Sequence[tuple[int, bytes]]:
+        """Return size and fingerprint of the messages that the mailbox had under its last
+        UIDVALIDITY.
+        """
+        ...
+
+    def gone(self, listing: Iterable[Sequence[Uid]]) -> Sequence[tuple[int, bytes]]:
+        """Return size and fingerprint of the seen messages that are not in this listing."""
+        ...
+
+    def add_seen(self, messages: Sequence[tuple[Listed, bytes]]) -> None:
+        """Record messages as seen, with their fingerprints. They do not count as delivered."""
         ...
 
 

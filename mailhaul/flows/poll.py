@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..protocols.errors import ProtocolError
@@ -44,7 +45,8 @@ class Poll:
     returns true, no further message is requested. With ``reminders`` the user gets a notice about
     oversized messages. ``lock`` makes the lock of a mailbox. It is held from the listing until all
     messages are settled, so that two polls never use a mailbox at the same time. ``visit`` makes
-    the visit of each mailbox. ``meter`` limits the octets of messages that are fetched.
+    the visit of each mailbox. ``meter`` limits the octets of messages that are fetched. ``tree``
+    makes a sink for one mailbox, from the levels of its name; each mailbox then has its own.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Poll:
         session: SessionObserver | None = None,
         visit: type[Visit] | Callable[..., Visit] = Visit,
         meter: Meter | None = None,
+        tree: Callable[[tuple[bytes, ...]], Sink] | None = None,
     ) -> None:
         self._make_visit = visit
         self._stopping = stopping
@@ -74,6 +77,7 @@ class Poll:
         self._ledger = ledger
         self._packer = packer
         self._report = report
+        self._tree = tree
         self._make_lock = lock
         self._session = session or SessionObserver()
         self._meter = meter
@@ -117,6 +121,14 @@ class Poll:
         self._open_sink = self._open_sink or self._make_sink()
         return self._open_sink
 
+    async def _change_sink(self, levels: tuple[bytes, ...]) -> None:
+        """Close the sink of the last mailbox; the next message makes that for another one."""
+        if self._tree:
+            if self._open_sink:
+                await self._open_sink.close()
+            self._open_sink = None
+            self._make_sink = partial(self._tree, levels)
+
     async def _visit(self) -> tuple[bool, PollFailed | None]:
         """Use one connection; return whether another one is needed, and the error if any."""
         again = False
@@ -151,6 +163,8 @@ class Poll:
             if mailbox in self._done or self._stopping():
                 continue
             await self._take_lock(mailbox)
+            if self._tree:
+                await self._change_sink(await source.levels(mailbox))
             visit = self._visit_of(mailbox, is_last=mailbox == mailboxes[-1])
             self._open_visit = visit
             if await visit.run():
@@ -240,6 +254,7 @@ class Poll:
         if not any(reminders.due(account.name, name, uids[name], now, every) for name in uids):
             return
         try:
+            await self._change_sink((b"INBOX",))
             why = await self._send_notice()
         except (PollFailed, ProtocolError, RuntimeFault) as error:
             why = str(error) or type(error).__name__

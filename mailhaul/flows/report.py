@@ -85,10 +85,11 @@ class LimitReached(Record):
 
 
 class Remark(Record):
-    """A message for the user: an ``error``, or information for verbose runs."""
+    """A message for the user: an ``error``, or information for ``usual`` or for verbose runs."""
 
     text: str
     error: bool
+    usual: bool = False
 
 
 Event = Counted | Planned | Reading | Handled | Returned | Skipped | LimitReached | Remark

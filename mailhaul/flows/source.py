@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol, overload
 
 from ..protocols.record import Record
@@ -29,6 +29,11 @@ class Listed(Record):
     size: int = 0
     number: int = 0
     seen: bool = False
+
+
+def same_size(one: int, other: int) -> bool:
+    """Whether two sizes may be of one message; 0 is an unknown size."""
+    return one == other or 0 in (one, other)
 
 
 class ListedPart(Sequence[Listed]):
@@ -212,12 +217,30 @@ class Source(Protocol):
         """Return the sizes of these messages in octets, 0 if unknown. Missing ones are left out."""
         ...
 
-    async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
-        """Return the headers of these messages, or the header fields that the fingerprint needs.
+    async def headers(
+        self, uids: Sequence[Uid], fields: Sequence[bytes] = ()
+    ) -> Mapping[Uid, bytes]:
+        """Return the headers of these messages, or the header fields that the fingerprint needs
+        and those in ``fields``.
 
         Messages that are gone, or whose header cannot be read without marking them as read, are
         left out. Only the first 64 KiB of a header are returned. No request may be outstanding.
         """
+        ...
+
+    async def arrived_since(self, date: bytes) -> Collection[Uid] | None:
+        """Return which messages arrived on or after a day, which is written as in IMAP.
+
+        Return None if the server cannot tell.
+        """
+        ...
+
+    async def contents(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return the server's names for the contents of these messages, where it has them."""
+        ...
+
+    async def levels(self, mailbox: str) -> tuple[bytes, ...]:
+        """Return the levels of a mailbox's name, each as on the wire."""
         ...
 
     def request(self, message: Listed) -> None:

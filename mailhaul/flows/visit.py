@@ -9,27 +9,32 @@ counts; cut apart, each part would pass all of them on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ..protocols.errors import ProtocolError
 from ..protocols.message.fingerprint import fingerprint
 from ..protocols.record import Record
 from .account import Account, Action
 from .choose import Choice, Chooser
 from .debts import SINGLE_COUNT, Match, is_more, match, shares
 from .ledger import Ledger, Page, Pending, Relative, Seen, Undelivered
-from .outcome import ExitCode, Tally
+from .outcome import ExitCode, SinkUnavailable, Tally
 from .report import Counted, LimitReached, Planned, Remark, Report, Skipped
-from .requests import LedgerCall
+from .requests import LedgerCall, RuntimeFault
 from .settle import note_confirmed
 from .sink import Sink
-from .source import Listed, Source, Uid
+from .source import Listed, Source, Uid, same_size
 
 if TYPE_CHECKING:
     from .ferry import Meter
     from .parcel import Packer
+    from .sift import Sift
+
+Add = Callable[[Sequence[Listed]], Awaitable[int]]
+"""Adds a part of the new messages to those that may be fetched; returns how many it added."""
 
 PART_SIZE = 5000
 """Messages of a listing that are compared with the ledger together."""
@@ -39,6 +44,10 @@ DELETE_BATCH_SIZE = 1000
 """Messages that are deleted unread together."""
 MAX_CHANGED = 500
 """Messages with a changed size that are examined in one poll."""
+MAX_DEFERRED = 200_000
+"""New messages that are compared with those that are gone."""
+MAX_UNWANTED_OCTETS = 4 * 1024 * 1024
+"""Octets of requested texts that are read and discarded in order to settle other messages."""
 SAMPLE_SIZE = 5
 """Messages whose headers must agree before an account takes over the records of another one."""
 
@@ -111,6 +120,9 @@ class Visit:
         self._is_last = is_last
         self._meter = meter
         self._by_ledger = False
+        self._remembers = False
+        self._read_only = False
+        self._sift: Sift | None = None
         self.page: Page | None = None
 
     @property
@@ -127,6 +139,9 @@ class Visit:
             return False
         # A server may have no record of read messages; the ledger is then used.
         self._by_ledger = account.by_ledger or not source.remembers
+        # With ``delete_after`` the ledger keeps what it would forget otherwise.
+        self._remembers = self._by_ledger or account.delete_after > 0
+        self._read_only = opened.read_only
         page = self.page = await self._open_page(opened.uidvalidity)
         total = source.total
         everything = account.fetchall or self._by_ledger
@@ -166,7 +181,14 @@ class Visit:
         excluded = tried | {row.uid for row in pending}
         read = self._progress.tally.read
         chooser = self._chooser(excluded, read, undelivered)
+        if rules := self._account.rules:
+            from .sift import Sift  # few accounts have rules
+
+            check_only = not self._may_record
+            self._sift = Sift(rules, self._source, page, self._report, check_only=check_only)
         new = await self._offer(page, listed, chooser, seen_elsewhere=seen_elsewhere)
+        if self._sift:
+            await self._sift.end(complete=not chooser.is_full)
         return Plan(chooser.choice(), pending, old, tried, new, read)
 
     def _chooser(
@@ -182,6 +204,11 @@ class Visit:
         choice, pending, old = plan.choice, plan.pending, plan.old
         fetch = self._for_this_session(choice.fetch)
         more = len(fetch) < len(choice.fetch) or choice.later > 0
+        copies: Sequence[Listed] = ()
+        if fetch and self._account.once:
+            from .copies import without_copies  # few accounts have several folders
+
+            fetch, copies = await without_copies(self._source, page, fetch)
         no_more = self._is_last and not more and not choice.last
         if fetch:
             await self._carry(page, fetch, plan.tried, last=no_more)
@@ -189,6 +216,14 @@ class Visit:
         elif choice.oversized:
             # Wait for the reply to the deletions of ``limitflush`` before the connection may end.
             await self._source.finish()
+        if copies:
+            from .copies import settle_copies
+
+            plan.tried.update(one.uid for one in copies)
+            await settle_copies(
+                *(self._account, self._source, page, copies, self._report),
+                by_ledger=self._remembers,
+            )
         if more:
             return True
         if pending or self._source.expunges_all:
@@ -197,7 +232,8 @@ class Visit:
             more |= await self._flush(page, old)
         if more:
             return True
-        in_doubt = self._source.in_sessions and (fetch or pending or old)
+        expired = await self._delete_expired(page)
+        in_doubt = self._source.in_sessions and (fetch or pending or old or expired)
         if choice.last and in_doubt and self.mailbox not in self._progress.cleared:
             # If the session breaks at them, the deletions of this session must not be lost.
             self._progress.cleared.add(self.mailbox)
@@ -205,6 +241,17 @@ class Visit:
         if choice.last:
             await self._carry(page, choice.last, plan.tried, last=self._is_last)
         return False
+
+    async def _delete_expired(self, page: Page) -> bool:
+        """Delete what was delivered long enough ago; return whether anything was requested."""
+        account = self._account
+        if not account.delete_after or self._read_only or self._stopping():
+            return False
+        from .retention import delete_expired  # few accounts need it
+
+        return await delete_expired(
+            *(account, self._source, page, self.mailbox, self._report), by_ledger=self._remembers
+        )
 
     async def leave(self) -> None:
         """Record what the server confirmed at the end of the session. Call it after the close."""
@@ -222,7 +269,7 @@ class Visit:
             await set_aside_if_stuck(page, self._report, tally, message.uid, failures)
 
     async def _note_confirmed(self, page: Page, action: Action) -> None:
-        await note_confirmed(self._source, page, action, by_ledger=self._by_ledger)
+        await note_confirmed(self._source, page, action, by_ledger=self._remembers)
 
     async def _open_page(self, uidvalidity: int) -> Page:
         account, sink, key = self._account.name, self._sink_name, self._key
@@ -243,19 +290,27 @@ class Visit:
         With ``fetchall`` seen messages are added as well, but are not counted as new.
         """
         everything = self._account.fetchall or not self._by_ledger
+        sift = self._sift
+
+        async def add(part: Sequence[Listed]) -> int:
+            # What has no room in this session is looked at in the next.
+            allowed = await sift.apply(part) if sift and not chooser.is_full else part
+            chooser.add(allowed)
+            return len(allowed)
+
         if everything:
             for part in in_parts(listed, PART_SIZE):
-                chooser.add(part)
+                await add(part)
         if not self._by_ledger:
             return chooser.count
-        add = _ignore if everything else chooser.add
-        return await self._compare(page, listed, add, seen_elsewhere=seen_elsewhere)
+        chosen = _ignore if everything else add
+        return await self._compare(page, listed, chosen, seen_elsewhere=seen_elsewhere)
 
     async def _compare(
         self,
         page: Page,
         listed: Sequence[Listed],
-        add: Callable[[Sequence[Listed]], None],
+        add: Add,
         *,
         seen_elsewhere: bool,
     ) -> int:
@@ -265,7 +320,10 @@ class Visit:
         ``seen_elsewhere``, messages that the server calls read count as seen.
         """
         changed: list[Seen] = []
-        known = count = 0
+        known = count = held = 0
+        seen_before = await LedgerCall(page.count_seen) if self._may_record else 0
+        defers = self._may_record and self._may_be_renumbered(page, seen_before)
+        deferred: list[Sequence[Listed]] = []
         for part in in_parts(listed, PART_SIZE):
             found = await LedgerCall(partial(page.compare, part))
             changed += found.changed[: MAX_CHANGED - len(changed)]
@@ -273,16 +331,38 @@ class Visit:
             new: Sequence[Listed] = found.new
             if page.is_new or seen_elsewhere:
                 new = await self._without_read(page, new)
-            count += len(new)
-            add(new)
-        if self._may_record and known < await LedgerCall(page.count_seen):
-            uids = ([one.uid for one in part] for part in in_parts(listed, PART_SIZE))
-            await LedgerCall(lambda: page.keep_only(uids))
+            if defers and held < MAX_DEFERRED:
+                held += len(new)
+                deferred.append(new)
+            else:
+                count += await add(new)
+        is_gone = known < seen_before
+        if held and (is_gone or page.is_renumbered):
+            deferred = await self._without_known(page, listed, deferred)
+        for new in deferred:
+            count += await add(new)
+        if defers and page.is_renumbered:
+            await LedgerCall(page.mark_compared)
+        if is_gone:
+            await LedgerCall(lambda: page.keep_only(uids_in_parts(listed)))
         if changed:
             others = await self._changed(page, changed)
-            count += len(others)
-            add(others)
+            count += await add(others)
         return count
+
+    def _may_be_renumbered(self, page: Page, seen_before: int) -> bool:
+        """Whether new messages may be known under other UIDs. Only mail that is kept matters."""
+        is_possible = seen_before > 0 if self._source.reuses_uids else page.is_renumbered
+        return is_possible and self._account.keep and not self._account.fetchall
+
+    async def _without_known(
+        self, page: Page, listed: Sequence[Listed], new: Sequence[Sequence[Listed]]
+    ) -> list[Sequence[Listed]]:
+        """Return the messages that are not known under other UIDs; the others become seen."""
+        from .renumbered import recognize  # most mailboxes keep their UIDs
+
+        listing = None if page.is_renumbered else uids_in_parts(listed)
+        return await recognize(self._source, page, self._report, self.mailbox, new, listing)
 
     async def _without_read(self, page: Page, new: Sequence[Listed]) -> Sequence[Listed]:
         """Return the messages that the server does not call read; record the others as seen."""
@@ -424,12 +504,31 @@ class Visit:
             by_ledger=self._by_ledger,
             meter=self._meter,
         )
-        await ferry.run(messages, self._source.total)
+        try:
+            await ferry.run(messages, self._source.total)
+        except SinkUnavailable:
+            await self._settle_accepted(page, ferry.octets_ahead)
+            raise
         if ferry.held_back:
             self._progress.left += ferry.held_back
             self._progress.held_back = True
             text = f"{ferry.held_back} message(s) are left for later: the daylimit is reached"
             self._report(Remark(f"{self._source.channel.peer}: {text}", error=False))
+
+    async def _settle_accepted(self, page: Page, octets_ahead: int) -> None:
+        """Do what is pending although the sink takes no more: otherwise a sink that accepts a few
+        messages in each poll, and then postpones all others, would let the mailbox overflow.
+
+        The texts that were requested arrive first. If they are long, the next poll has to do it.
+        """
+        pending = await LedgerCall(page.pending)
+        if not pending or octets_ahead > MAX_UNWANTED_OCTETS:
+            return
+        try:
+            await self._settle_pending(page, pending)
+        except (ProtocolError, RuntimeFault) as error:
+            text = f"{self._source.channel.peer}: {len(pending)} message(s) stay pending: {error}"
+            self._report(Remark(text, error=True))
 
     # Deleting
 
@@ -561,16 +660,17 @@ def mailbox_key(name: str) -> str:
     return INBOX if name.upper() == INBOX else name
 
 
-def same_size(one: int, other: int) -> bool:
-    """Whether two sizes may be of one message; 0 is an unknown size."""
-    return one == other or 0 in (one, other)
-
-
 def in_parts(listed: Sequence[Listed], size: int) -> Iterator[Sequence[Listed]]:
     """Yield a listing in parts of at most ``size``, so that only one is in memory at a time."""
     for start in range(0, len(listed), size):
         yield listed[start : start + size]
 
 
-def _ignore(new: Sequence[Listed]) -> None:
+def uids_in_parts(listed: Sequence[Listed]) -> Iterator[Sequence[Uid]]:
+    """Yield the UIDs of a listing in parts."""
+    return ([one.uid for one in part] for part in in_parts(listed, PART_SIZE))
+
+
+async def _ignore(new: Sequence[Listed]) -> int:
     """Ignore these messages: all messages are in the chooser already."""
+    return len(new)

@@ -133,8 +133,16 @@ class Script:
     async def sizes(self, uids: Sequence[Uid]) -> dict[Uid, int]:
         return {}
 
-    async def headers(self, uids: Sequence[Uid]) -> dict[Uid, bytes]:
+    async def headers(self, uids: Sequence[Uid], fields: Sequence[bytes] = ()) -> dict[Uid, bytes]:
         return {}
+
+    async def arrived_since(self, date: bytes) -> None: ...
+
+    async def contents(self, uids: Sequence[Uid]) -> dict[Uid, bytes]:
+        return {}
+
+    async def levels(self, mailbox: str) -> tuple[bytes, ...]:
+        return ()
 
 
 class Shelf:
@@ -247,7 +255,12 @@ class Rows:
 
     uidvalidity = 1
     is_new = False
-    was_put_off = False
+    was_put_off = is_renumbered = False
+    contents: Mapping[Uid, bytes] = {}
+
+    def retention(self) -> Any: ...
+
+    def reading(self) -> Any: ...
 
     def mark_compared(self) -> None: ...
 

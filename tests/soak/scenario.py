@@ -44,6 +44,7 @@ class Scenario:
     lanes: int
     literals: str
     connections: int
+    expires: bool
     faults: list[list[Fault]]
 
     def __str__(self) -> str:
@@ -57,7 +58,8 @@ class Scenario:
             f"{', by a plugin' * self.plugin}{', watched' * self.watched}"
             f"{', by two entries' * self.second}{f', {self.lanes} commands' * (self.lanes > 1)}"
             f"{f', {self.literals}' * (self.sink == 'append')}"
-            f"{f', {self.connections} connections' * (self.connections > 1)}",
+            f"{f', {self.connections} connections' * (self.connections > 1)}"
+            f"{', mail expires' * self.expires}",
         ]
         for number, poll in enumerate(self.faults, 1):
             lines.append(f"  poll {number}: {'; '.join(map(str, poll)) or 'nothing goes wrong'}")
@@ -73,6 +75,7 @@ def draw_scenario(seed: int, possible: Possible) -> Scenario:
     sink = random.choice(("smtp", "lmtp", "maildir", "mda", "append", "bsmtp", "mbox"))
     texts = [draw_text(random, seed, number) for number in range(random.randrange(7))]
     options = draw_options(random)
+    options |= draw_retention(Random(f"{seed} retention"), options)
     uids = "good"
     if source == "pop3" and random.random() < 0.2:
         uids = random.choice(("alike", "alike" if "keep" in options else "none"))
@@ -103,6 +106,7 @@ def draw_scenario(seed: int, possible: Possible) -> Scenario:
         others.choice((1, 1, 2, 3, 8)) if sink == "mda" else 1,
         others.choice(("LITERAL+", "LITERAL+", "LITERAL-", "no literals")),
         others.choice((1, 1, 1, 2, 3, 8)) if sink in {"smtp", "lmtp"} else 1,
+        "delete_after" in options,
         faults,
     )
 
@@ -141,6 +145,13 @@ def draw_options(random: Random) -> dict[str, Any]:
     if random.random() < 0.1:
         options["retrieve_error"] = OnRetrieveError.ABORT
     return options
+
+
+def draw_retention(random: Random, options: dict[str, Any]) -> dict[str, Any]:
+    """Draw whether kept mail is deleted some time after its delivery, a few messages at a time."""
+    if "keep" not in options or "fetchall" in options or random.random() < 0.6:
+        return {}
+    return {"delete_after": random.choice((1, 5000, 90_000)), "delete_limit": random.choice((1, 9))}
 
 
 def draw_extensions(random: Random) -> dict[bytes, bytes]:

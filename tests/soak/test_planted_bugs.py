@@ -20,8 +20,9 @@ from mailhaul.adapters.sources import imap_texts
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.adapters.sources.pop3 import Pop3Source
 from mailhaul.adapters.sources.pop3_texts import Measure
-from mailhaul.flows import debts, visit
+from mailhaul.flows import debts, retention, visit
 from mailhaul.flows.account import Action
+from mailhaul.flows.debts import Match
 from mailhaul.flows.ferry import Ferry
 from mailhaul.flows.ledger import Page, Pending
 from mailhaul.flows.outcome import Failures, Outcome, Verdict
@@ -107,6 +108,15 @@ def test_a_ledger_written_after_the_delete_shows_within_2000_seeds(
     monkeypatch.setattr(SqlitePage, "accept", remember)
     monkeypatch.setattr(Verdicts, "settle", settle_and_write)
     assert "copies too many" in complaint_within(2000, "lmtp")
+
+
+def test_a_deletion_for_age_without_a_look_at_the_message_shows_within_5000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retention, "match", lambda *facts, **more: Match.SAME)
+    reused = has("UIDL used again")
+    found = complaint_within(5000, where=lambda one: one.expires and reused(one), known=4419)
+    assert LOSS.search(found)
 
 
 def test_a_folder_that_is_not_synced_shows_within_3000_seeds(

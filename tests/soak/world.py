@@ -12,6 +12,7 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+from mailhaul.adapters.ledger.retention import confirm, mailboxes_of
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.bsmtp import BsmtpSink
 from mailhaul.adapters.sinks.imap_append import ImapAppendSink
@@ -267,6 +268,9 @@ class World:
         self.now += 3600.0
         self.events.clear()
         self.maildrop.busy = False
+        self.faults = Faults()
+        if self.scenario.expires:
+            self.consent()
         self.faults = Faults(drawn)
         for fault in drawn:
             if fault.at.startswith("between"):
@@ -293,6 +297,12 @@ class World:
         self.check_copies()
         self.check_safe()
         return code
+
+    def consent(self) -> None:
+        """Let the user confirm whatever ``delete-after`` would delete, whatever speaks against."""
+        plans = mailboxes_of(self.ledger, self.account_name)
+        until = int(self.now) - self.scenario.options["delete_after"]
+        confirm(self.ledger, {plan.key: until for plan in plans})
 
     def _run(self, simulation: FaultySimulation) -> ExitCode:
         """Run a poll; of one that is killed, nothing that it would still do reaches the disk."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from . import options
-from .errors import COMMAND_LINE, ConfigError, ConfigErrors, did_you_mean, quoted
+from .errors import COMMAND_LINE, ConfigError, ConfigErrors, did_you_mean, quoted, time_error
 from .options import (
     AUTHS,
     DEFAULT_TIMEOUT,
@@ -23,7 +23,7 @@ from .options import (
     Spelling,
 )
 from .settings import RunSettings
-from .values import absolute, c_number, service
+from .values import absolute, c_number, day, period, service
 
 _MAX_NUMBER: Final = 2**63 - 1
 _HELP_HINT: Final = '"mailhaul --help" lists the options'
@@ -197,6 +197,11 @@ class _Reader:
                 return absolute(text, self._folder, tilde=option.name in options.OWN_PATHS)
             case options.SERVICE:
                 return service(text)
+            case options.PERIOD | options.DAY:
+                value = (period if option.kind == options.PERIOD else day)(text)
+                if value is None:
+                    raise ConfigErrors([time_error(COMMAND_LINE, option.kind, spelled, text)])
+                return value
             case options.PROTOCOL:
                 return _word(text, text.lower(), PROTOCOLS, "protocol")
             case options.FORM:

@@ -143,6 +143,15 @@ def quoted(text: str) -> str:
     return f'"{printable(text if len(text) <= 40 else text[:37] + "...")}"'
 
 
+def time_error(place: Place, kind: str, option: str, text: str) -> ConfigError:
+    """Return the error for a text that is not the time that an option needs."""
+    problem = f"{option}: {quoted(text)} is not a period"
+    hint = 'write days or weeks: "30d", "4w"'
+    if kind == "day":
+        problem, hint = f"{problem} or a date", 'write "2026-01-31", or how long ago: "30d"'
+    return ConfigError(place, problem, hint=hint)
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return a hint that names the choice most similar to ``word``, or ""."""
     # Imported late: only a configuration with an error needs it.

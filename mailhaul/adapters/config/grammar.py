@@ -3,6 +3,9 @@
 After an error, the rest of the statement is skipped: the parser continues at the next word that
 begins a statement, so that one run shows all errors. The text of the file is not kept; values
 record their offset, and ``RcFile.source`` converts it to a place.
+
+This file is long because every kind of argument has its own syntax, and all of them share the place
+of the next token.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Collection, Mapping
 from typing import Final, NoReturn, cast
 
 from . import options
-from .errors import ConfigError, ConfigErrors, ConfigWarning, Place, Source, quoted
+from .errors import ConfigError, ConfigErrors, ConfigWarning, Place, Source, quoted, time_error
 from .lexer import END, EQUALS, HIDDEN, KEYWORD, NUMBER, STATEMENTS, STRING, Token, tokenize
 from .options import (
     AUTHS,
@@ -24,7 +27,7 @@ from .options import (
     Option,
 )
 from .statements import Choices, Entry, RcFile
-from .values import OCTETS, SECONDS, absolute, amount, service
+from .values import OCTETS, SECONDS, absolute, amount, day, period, service
 from .wording import ENTRY_OPTIONS, GLOBAL_OPTION, TokenErrors
 
 MAX_ERRORS: Final = 100
@@ -35,9 +38,11 @@ MAX_DIGITS: Final = 18
 _SPECIAL: Final = frozenset(
     {
         options.AUTH,
+        options.DAY,
         options.ENVELOPE,
         options.NUMBERS,
         options.OCTETS,
+        options.PERIOD,
         options.POLICY,
         options.PORT,
         options.PROTOCOL,
@@ -51,6 +56,9 @@ _ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     options.HIDDEN: (HIDDEN,),
     options.OCTETS: (NUMBER, STRING),
     options.SECONDS: (NUMBER, STRING),
+    # A number is an error that says what is missing.
+    options.PERIOD: (STRING, NUMBER),
+    options.DAY: (STRING, NUMBER),
 }
 """The kinds of token after the keyword of an option; all other kinds take a string."""
 _PROTOCOL_WORDS: Final = (*PROTOCOLS, *(name.upper() for name in PROTOCOLS))
@@ -314,6 +322,8 @@ class _Parser:
                 values[name] = self.amount("a number of octets, such as 2500m", OCTETS)
             case options.SECONDS:
                 values[name] = self.amount("a time, such as 90s, 5m or 1h", SECONDS)
+            case options.PERIOD | options.DAY:
+                values[name] = self.time_value(option)
             case _:
                 by_number = option.kind == options.PORT or self.tokens[self.at][0] == NUMBER
                 expected = "a port number or the name of a service"
@@ -327,6 +337,18 @@ class _Parser:
             self.unexpected(expected, ())
         self.at += 1
         return found
+
+    def time_value(self, option: Option) -> object:
+        """Parse a period or a day."""
+        kind, text, offset = self.tokens[self.at]
+        if kind not in (STRING, NUMBER):
+            self.unexpected("a time", ())
+        value = (period if option.kind == options.PERIOD else day)(text)
+        if value is None:
+            error = time_error(self.rc.source.place(offset), option.kind, option.keywords[0], text)
+            raise _StatementError(error)
+        self.at += 1
+        return value
 
     def envelope(self, yes: bool, values: dict[str, object]) -> None:
         if not yes:

@@ -84,6 +84,9 @@ def account_settings(
             for name in OWN_PATHS:
                 if (path := values.get(name)) is not None:
                     values[name] = at_home(cast(str, path), caller.home)
+            folders = cast("tuple[str, ...]", values.get("folders", ()))
+            if len(folders) > 1 or any(name[:1] == "\\" or {*"*%"} & {*name} for name in folders):
+                values["several"] = True
             yield AccountSettings(values)
 
 

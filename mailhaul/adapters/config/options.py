@@ -39,9 +39,12 @@ COUNT: Final = "count"
 FORM: Final = "form"
 OCTETS: Final = "octets"
 SECONDS: Final = "seconds"
+PERIOD: Final = "period"
+DAY: Final = "day"
 """Kinds of argument. PATH is made absolute, SERVICE is a name or a number, PORT is a number, COUNT
 is a flag that is counted, HIDDEN is a password, FORM is one of DUMP_FORMS or nothing. OCTETS and
-SECONDS are numbers with a unit (``2500m``, ``90s``).
+SECONDS are numbers with a unit (``2500m``, ``90s``). PERIOD is a number of days or weeks (``30d``,
+``4w``), DAY is a date or such a period.
 """
 
 GLUED: Final = "glued"
@@ -505,6 +508,44 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         USER, "fetchread", FLAG, False, "fetch new mail even if marked as read (IMAP)",
         negation=GLUED, on="--fetchread", own=True,
+    ),
+    Option(
+        USER, "leaveunread", FLAG, False, "keep fetched mail and do not mark it as read (IMAP)",
+        keywords="leave-unread leaveunread", negation=GLUED, on="--leave-unread", own=True,
+    ),
+    Option(
+        USER, "deleteafter", PERIOD, 0,
+        "keep mail and delete it this long after delivery (30d, 4w)",
+        keywords="delete-after deleteafter", on="--delete-after", argument="PERIOD", own=True,
+    ),
+    Option(
+        USER, "deletelimit", NUMBER, 100, "messages that delete-after deletes in one poll",
+        keywords="delete-limit deletelimit", on="--delete-limit", argument="COUNT", own=True,
+    ),
+    Option(
+        USER, "since", DAY, None,
+        "fetch only mail from this day on (2026-01-31, or 30d ago)",
+        on="--since", argument="DAY", own=True,
+    ),
+    Option(
+        USER, "only", LIST, (), 'fetch only mail with one of these header fields ("From: TEXT")',
+        own=True,
+    ),
+    Option(
+        USER, "excepted", LIST, (),
+        'do not fetch mail with one of these header fields ("List-Id: TEXT")',
+        keywords="except", own=True,
+    ),
+    Option(
+        USER, "deduplicate", FLAG, True,
+        "deliver a message once that the server calls the same in several folders (IMAP)",
+        negation=GLUED, off="--nodeduplicate", own=True,
+        off_help="deliver a message once for each folder that it is in",
+    ),
+    Option(
+        USER, "keeptree", FLAG, False,
+        "store each folder in a folder of its own (maildir, append)",
+        keywords="keep-tree keeptree", negation=GLUED, on="--keep-tree", own=True,
     ),
     Option(
         USER, "flush", FLAG, False, "delete old mail on the server", negation=GLUED,

@@ -46,6 +46,11 @@ _OWN_SINKS: Final = frozenset(sink.option for sink in DIRECT_SINKS if sink.own)
 _SINKS: Final = tuple(sink.option for sink in DIRECT_SINKS)
 """Options that choose a sink without a listener. fetchmail's own ones have a fixed precedence."""
 
+_READING: Final = (
+    "leaveunread", "deleteafter", "deletelimit", "since", "only", "excepted", "keeptree",
+)  # fmt: skip
+"""Options about what is read and how long it stays; their checks are in reading_sanity.py."""
+
 _PIN_DIGITS: Final = (32, 64)
 """Hexadecimal digits of MD5, as in fetchmail, and of SHA-256."""
 _POP3: Final = frozenset({"pop2", "pop3", "sdps", "apop", "rpop", "kpop"})
@@ -169,6 +174,10 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         from .oauth_sanity import oauth_faults  # few rc files need it
 
         yield from oauth_faults(account)
+    if any(account.chose(name) for name in _READING):
+        from .reading_sanity import reading_faults  # few rc files need it
+
+        yield from reading_faults(account)
     mda = account.mda or ""
     if any(f"'%{letter}" in mda for letter in "FTs"):
         hint = "they are quoted already; remove the quotes around them"
@@ -331,6 +340,10 @@ def _suspicious_settings(account: AccountSettings, daemon: bool) -> Iterator[Con
         yield from oauth_warnings(account)
     if account.fetchread:
         yield from _useless_fetchread(account)
+    if any(account.chose(name) for name in _READING):
+        from .reading_sanity import reading_warnings
+
+        yield from reading_warnings(account)
     if account.smtpparallel > 1 and (others := [n for n in _SINKS if getattr(account, n)]):
         problem = f'"smtpparallel" has no effect together with {quoted(others[0])}'
         yield ConfigWarning(account.place("smtpparallel"), problem)
@@ -341,7 +354,7 @@ def _suspicious_settings(account: AccountSettings, daemon: bool) -> Iterator[Con
             problem = f"mda passes addresses to a second shell ({second})"
             hint = "mail with addresses that this shell could interpret as syntax is kept"
             yield ConfigWarning(account.place("mda"), f"{problem}; {hint}")
-    if daemon and account.keep and account.fetchall:
+    if daemon and account.keeps and account.fetchall:
         problem = '"fetchall" and "keep" fetch the same messages in every cycle'
         yield ConfigWarning(account.place("fetchall"), problem)
 

@@ -103,9 +103,11 @@ class AccountSettings(_Settings):
     of which 0 means no limit. ``protocol`` and ``auth`` are lower case, spelled as in ``options``.
     ``local_names`` are pairs of a remote and a local name; ``wildcard`` means that ``*`` was among
     them. ``sslproto`` is None if unset, which is different from empty. ``envelope`` is None if
-    switched off. ``elsewhere`` are mailboxes that patterns in ``folders`` do not include.
+    switched off. ``elsewhere`` are mailboxes that patterns in ``folders`` do not include,
+    and ``several`` tells whether the entry may have more than one mailbox.
     ``fetchread`` means that over IMAP a message is new if the ledger does not know it, even if it
-    is marked as read. ``known_as`` is the ``pollname`` of the first entry of the file that leads to
+    is marked as read. ``deleteafter`` is in seconds, 0 for never; ``since`` is ``2026-01-31`` or
+    ``30d``. ``known_as`` is the ``pollname`` of the first entry of the file that leads to
     the same mailboxes by the same route.
     """
 
@@ -113,6 +115,7 @@ class AccountSettings(_Settings):
     known_as: str
     skip: bool
     elsewhere: tuple[str, ...] = ()
+    several: bool = False
 
     via: str | None
     aka: tuple[str, ...]
@@ -189,6 +192,14 @@ class AccountSettings(_Settings):
     keep: bool
     fetchall: bool
     fetchread: bool
+    leaveunread: bool
+    deleteafter: int
+    deletelimit: int
+    since: str | None
+    only: tuple[str, ...]
+    excepted: tuple[str, ...]
+    deduplicate: bool
+    keeptree: bool
     flush: bool
     limitflush: bool
     rewrite: bool
@@ -249,6 +260,24 @@ class AccountSettings(_Settings):
     def wrapped(self) -> bool:
         """Whether TLS begins with the first byte."""
         return self.ssl if self.sslmode is None else self.sslmode == "wrapped"
+
+    @property
+    def keeps(self) -> bool:
+        """Whether fetched mail stays on the server, for a time at least."""
+        return self.keep or self.leaveunread or self.deleteafter > 0
+
+    @property
+    def by_ledger(self) -> bool:
+        """Whether the ledger decides which messages of an IMAP mailbox are new."""
+        return (self.fetchread or self.leaveunread) and self.kind.family == "imap"
+
+    @property
+    def has_copies(self) -> bool:
+        """Whether one message may be in several of the mailboxes, and should be delivered once."""
+        if not (self.deduplicate and self.several and self.kind.family == "imap"):
+            return False
+        # With both of these everything is delivered in each poll.
+        return not (self.fetchall and self.keeps)
 
     @property
     def multidrop(self) -> bool:

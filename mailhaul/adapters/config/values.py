@@ -57,3 +57,31 @@ def c_number(text: str) -> int | None:
     except ValueError:
         return None
     return -value if negative else value
+
+
+SECONDS_PER_DAY = 24 * 3600
+MAX_DAYS = 36_500
+PERIOD_UNITS = {"d": 1, "w": 7}
+"""Units of a period, in days."""
+
+
+def period(text: str) -> int | None:
+    """Return a period such as ``30d`` or ``4w`` in seconds. Return None for anything else."""
+    digits, days = text[:-1], PERIOD_UNITS.get(text[-1:].lower(), 0)
+    if not (days and digits.isdecimal() and digits.isascii() and len(digits) < 6):
+        return None
+    found = int(digits) * days
+    return found * SECONDS_PER_DAY if 0 < found <= MAX_DAYS else None
+
+
+def day(text: str) -> str | None:
+    """Return a date (``2026-01-31``) or a period. Return None for anything else."""
+    if period(text) is not None:
+        return text
+    from datetime import date  # few rc files have one
+
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return text if text == found.isoformat() else None

@@ -20,6 +20,8 @@ from .names import as_text, stored
 from .schema import new_name, new_names
 
 if TYPE_CHECKING:
+    from .reading import ReadingRecords
+    from .retention import RetentionRecords
     from .store import SqliteLedger
 
 MAX_SIZE = 2**63 - 1
@@ -46,6 +48,18 @@ ACCEPT_OFFERED = (
 
 It changes no row if the row is in another state, or belongs to another message.
 """
+DELIVERED = (
+    f"iif(state = '{accepted}' AND action = '{Action.MARK.value}'"
+    " AND instr(recipients || char(10), ' accepted' || char(10)), ?3, 0)"
+)
+"""The time of delivery of a message under way: now, if a recipient has it. A bounce, and mail that
+was dropped as spam, are no deliveries.
+"""
+SEEN_BEFORE = (
+    "SELECT max(size), max(fingerprint), max(accepted) FROM ("  # noqa: S608
+    "SELECT size, fingerprint, accepted FROM seen WHERE mailbox = ?1 AND uid = ?2 UNION ALL"
+    f" SELECT size, fingerprint, {DELIVERED} FROM message WHERE mailbox = ?1 AND uid = ?2)"
+)
 INPUTS = {Verdict.REFUSED: Life.refuse, Verdict.POSTPONED: Life.postpone}
 
 
@@ -66,6 +80,7 @@ class SqlitePage:
         *,
         is_new: bool,
         was_put_off: bool,
+        is_renumbered: bool = False,
     ) -> None:
         self._ledger = ledger
         self._mailbox = mailbox
@@ -74,7 +89,21 @@ class SqlitePage:
         self._same_kind = same_kind
         self.is_new = is_new
         self.was_put_off = was_put_off
+        self.is_renumbered = is_renumbered
+        self.contents: Mapping[Uid, bytes] = {}
         self.make_durable = ledger.make_durable
+
+    def retention(self) -> RetentionRecords:
+        """Return the records of deliveries, for ``delete-after``."""
+        from .retention import RetentionRecords  # few accounts need it
+
+        return RetentionRecords(self._ledger, self._mailbox)
+
+    def reading(self) -> ReadingRecords:
+        """Return the records of what is not fetched."""
+        from .reading import ReadingRecords  # few accounts need it
+
+        return ReadingRecords(self._ledger, self._mailbox, self._sink)
 
     # Seen messages
 
@@ -149,21 +178,20 @@ class SqlitePage:
     def mark_seen(self, messages: Sequence[Listed]) -> None:
         """Record these messages as seen, and remove their rows under way.
 
-        If a size is unknown (0), the recorded one stays.
+        If a size is unknown (0), the recorded one stays. A message that a sink has accepted counts
+        as delivered now.
         """
+        now = int(self._ledger.clock())
 
         def record(db: sqlite3.Connection) -> None:
             for one in messages:
-                size, fingerprint = db.execute(
-                    "SELECT max(size), max(fingerprint) FROM ("
-                    "SELECT size, fingerprint FROM seen WHERE mailbox = ?1 AND uid = ?2 UNION ALL"
-                    " SELECT size, fingerprint FROM message WHERE mailbox = ?1 AND uid = ?2)",
-                    (self._mailbox, one.uid),
+                size, fingerprint, delivered = db.execute(
+                    SEEN_BEFORE, (self._mailbox, one.uid, now)
                 ).fetchone()
                 octets = min(one.size, MAX_SIZE) or size or 0
                 db.execute(
-                    "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)",
-                    (self._mailbox, one.uid, octets, fingerprint or b""),
+                    "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)",
+                    (self._mailbox, one.uid, octets, fingerprint or b"", delivered or 0),
                 )
             self._delete(db, "message", [one.uid for one in messages])
 
@@ -172,7 +200,7 @@ class SqlitePage:
     def mark_compared(self) -> None:
         """Record that a listing of this mailbox was compared for the first time."""
         self._set_compared(COMPARED)
-        self.is_new = False
+        self.is_new = self.is_renumbered = False
 
     def put_off(self) -> None:
         """Record that this mailbox could not be compared with those of other account names."""
@@ -251,9 +279,11 @@ class SqlitePage:
                 changed = db.execute(ACCEPT_OFFERED, self._acceptance(one))
                 if changed.rowcount != 1:
                     self._accept_any(db, one)
+            if self.contents:
+                self.reading().add_contents(db, accepted, self.contents)
 
         # With most sinks each message is accepted alone, which takes one statement.
-        alone = len(accepted) == 1
+        alone = len(accepted) == 1 and not self.contents
         if not (alone and self._ledger.write_one(ACCEPT_OFFERED, self._acceptance(accepted[0]))):
             self._ledger.write(record)
 

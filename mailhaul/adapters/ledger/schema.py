@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from .names import mailbox_name, name_of_paged, sink_name, stored
 
-VERSION = 9
+VERSION = 10
 
 TABLES = (
     """
@@ -35,6 +35,7 @@ TABLES = (
         uid NOT NULL,
         size INTEGER NOT NULL,
         fingerprint BLOB NOT NULL DEFAULT x'',
+        accepted INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (mailbox, uid)
     ) WITHOUT ROWID
     """,
@@ -100,6 +101,35 @@ TABLES = (
     """,
 )
 
+READING = (
+    """
+    CREATE TABLE retention (
+        mailbox INTEGER PRIMARY KEY REFERENCES mailbox (id),
+        period INTEGER NOT NULL,
+        announced INTEGER NOT NULL,
+        checked INTEGER NOT NULL,
+        confirmed INTEGER NOT NULL DEFAULT 0,
+        held TEXT NOT NULL DEFAULT ''
+    )
+    """,
+    """
+    CREATE TABLE left_out (
+        mailbox INTEGER NOT NULL REFERENCES mailbox (id),
+        uid NOT NULL,
+        size INTEGER NOT NULL,
+        rules BLOB NOT NULL,
+        PRIMARY KEY (mailbox, uid)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE content (
+        account NOT NULL, id BLOB NOT NULL, size INTEGER NOT NULL, PRIMARY KEY (account, id)
+    ) WITHOUT ROWID
+    """,
+)
+"""The deletions of ``delete-after``, the messages that rules leave out, and the server's names for
+the contents that were delivered. Times are Unix time.
+"""
 FIRST_PAGED, LAST_PAGED = 1, 5
 """Versions with one table of pages, each for an account, a sink, a mailbox and a UIDVALIDITY."""
 SUCCESSES = "INSERT INTO result (entry, time, success) SELECT post, time, time FROM {table}"
@@ -156,7 +186,7 @@ def steps_from(version: int) -> Callable[[sqlite3.Connection], None]:
 
 def make_tables(db: sqlite3.Connection) -> None:
     """Create all tables."""
-    for table in TABLES:
+    for table in (*TABLES, *READING):
         db.execute(table)
 
 
@@ -179,10 +209,17 @@ def add_alerts_and_rests(db: sqlite3.Connection) -> None:
         db.execute(next(table for table in TABLES if f"TABLE {name} " in table))
 
 
+def add_reading(db: sqlite3.Connection) -> None:
+    """Add the times of deliveries, and the tables of READING."""
+    for change in ("ALTER TABLE seen ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0", *READING):
+        db.execute(change)
+
+
 STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
     6: add_uploads,
     7: add_results,
     8: add_alerts_and_rests,
+    9: add_reading,
 }
 """What upgrades a file of a version to the next one."""
 

@@ -95,8 +95,9 @@ class SqliteLedger:
 
         def open_page(db: sqlite3.Connection) -> SqlitePage:
             generations = db.execute(
-                "SELECT iif(max(compared) = 1, 1, min(compared)), max(uidvalidity = ?) FROM mailbox"
-                " WHERE account = ? AND name = ?",
+                "SELECT iif(max(compared) = 1, 1, min(compared)), max(uidvalidity = ?1),"
+                " max(iif(uidvalidity = ?1, compared, 0)) FROM mailbox"
+                " WHERE account = ?2 AND name = ?3",
                 (uidvalidity, *key[:2]),
             ).fetchone()
             mailbox_id = find_or_make(db, "mailbox", MAILBOX, key)
@@ -113,6 +114,7 @@ class SqliteLedger:
                 same_kind,
                 is_new=compared != COMPARED,
                 was_put_off=compared == PUT_OFF,
+                is_renumbered=compared == COMPARED and generations[2] != COMPARED,
             )
 
         return self.write(open_page)
@@ -208,6 +210,7 @@ class SqliteLedger:
             rows = db.execute(query, (stored(account),)).fetchall()
             for (mailbox_id,) in rows:
                 forget_mailbox(db, mailbox_id)
+            db.execute("DELETE FROM content WHERE account = ?", (stored(account),))
             return len(rows)
 
         return self.write(work)
@@ -371,6 +374,11 @@ def rename(db: sqlite3.Connection, mailbox_id: int, account: str) -> None:
         "SELECT id FROM mailbox WHERE account = ? AND name = ? AND uidvalidity = ? AND id <> ?",
         (stored(account), name, uidvalidity, mailbox_id),
     ).fetchone()
+    db.execute(
+        "INSERT OR IGNORE INTO content SELECT ?, id, size FROM content"
+        " WHERE account = (SELECT account FROM mailbox WHERE id = ?)",
+        (stored(account), mailbox_id),
+    )
     if there:
         drop_overtaken(db, mailbox_id, there[0])
         drop_overtaken(db, there[0], mailbox_id)
@@ -411,8 +419,8 @@ def forget_generations(db: sqlite3.Connection, mailbox: tuple[object, object]) -
 
 def forget_mailbox(db: sqlite3.Connection, mailbox_id: int) -> None:
     """Delete all records of a mailbox."""
-    db.execute("DELETE FROM seen WHERE mailbox = ?", (mailbox_id,))
-    db.execute("DELETE FROM message WHERE mailbox = ?", (mailbox_id,))
+    for table in ("seen", "message", "left_out", "retention"):
+        db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox_id,))  # noqa: S608
     db.execute("DELETE FROM mailbox WHERE id = ?", (mailbox_id,))
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def make(order: SinkOrder) -> Sink:
     """Return the sink for the mailbox of ``append``. Raises PollFailed (SOCKET)."""
     url = read_url(order.value)
-    return ImapAppendSink(access_to(url, order), encode_name(url.mailbox), order.spool_folder)
+    sink = ImapAppendSink(access_to(url, order), encode_name(url.mailbox), order.spool_folder)
+    sink.levels = order.levels
+    return sink
 
 
 def access_to(url: MailboxUrl, order: SinkOrder) -> Access:

@@ -67,6 +67,8 @@ class ImapAppendSink:
     def __init__(self, access: Access, mailbox: bytes, spool_folder: str) -> None:
         self.access = access
         self.mailbox = mailbox
+        self.levels: tuple[bytes, ...] = ()
+        """The levels below the mailbox, until the server has said how it separates them."""
         self.spool_folder = spool_folder
         self.timeout = max(access.timeout, MIN_TIMEOUT)
         self.channel = self._new_channel()
@@ -113,6 +115,13 @@ class ImapAppendSink:
         access = await self.access.with_password()
         try:
             await greet(self.channel, access)
+            if self.levels:
+                from .tree import mailbox_below  # few accounts keep the tree of folders
+
+                self.mailbox = await mailbox_below(
+                    self.channel, self.timeout, self.mailbox, self.levels
+                )
+                self.levels = ()
             await self._read_limit()
         except PollFailed as failure:
             problem = str(failure)

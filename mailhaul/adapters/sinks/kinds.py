@@ -30,6 +30,7 @@ class SinkOrder(Record):
     host, and returns the secret for that host, or None; it raises PollFailed (IOERR).
     ``tokens_for`` takes what a token is for (``imap``, ``smtp``) and a user, and returns the source
     of the tokens of that user. ``uploads`` returns what the sink remembers in the ledger.
+    ``levels`` is the name of the mailbox that the mail comes from, if the sink keeps their tree.
     """
 
     value: str
@@ -42,6 +43,7 @@ class SinkOrder(Record):
     read_secret: Callable[[str, str], Awaitable[Secret | None]]
     tokens_for: Callable[[str, str], TokenSource]
     uploads: Callable[[], Uploads]
+    levels: tuple[bytes, ...] = ()
 
 
 class SinkKind:

@@ -7,6 +7,9 @@ to the offer. So a message that was delivered just before a kill is found again
 Syncing is what costs time, and a file system syncs many files nearly as fast as one. So messages
 are gathered: all are written, then all are synced, then all are renamed, then the folder is synced.
 Only then they are accepted.
+
+This file is long because a delivery, and the steps that several deliveries take together, work with
+the same files.
 """
 
 from __future__ import annotations
@@ -41,8 +44,12 @@ MAX_GATHERED = 1024 * 1024
 
 
 def make(order: SinkOrder) -> Sink:
-    """Return the sink for a Maildir."""
-    return MaildirSink(order.value, order.hostname)
+    """Return the sink for a Maildir, or for a folder in it."""
+    if not order.levels:
+        return MaildirSink(order.value, order.hostname)
+    from .maildir_folder import MaildirFolder  # few accounts keep the tree of folders
+
+    return MaildirFolder(order.value, order.levels, order.hostname)
 
 
 class MaildirSink:

@@ -11,7 +11,7 @@ what was sent ahead.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 
 from ... import imap
@@ -35,6 +35,7 @@ from .imap_listing import (
     Collect,
     Listing,
     NotSearched,
+    UidSet,
     Wanted,
     describe,
     find,
@@ -55,13 +56,17 @@ SPECIAL_USE_PREFIX = "\\"
 """The first character of a special use."""
 UNSAFE_LOGIN = b"unsafe"
 """Part of the reply of NetEase's servers (163.com, 126.com, yeah.net) to a client without ID."""
-FINGERPRINT_ITEMS = b"(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM)])"
+FINGERPRINT_FIELDS = (b"MESSAGE-ID", b"DATE", b"FROM")
 """The header fields for the fingerprint (``protocols.message.fingerprint``)."""
 HEADER_ITEMS = b"(UID BODY.PEEK[HEADER])"
 SAVED = (b"SAVE", b"ALL")
 """Result options for a search whose result the server saves and returns (RFC 5182, 2.1)."""
 FOUND = b"$"
 """Stands for the saved result in a later command."""
+CONTENT_ITEMS = {b"OBJECTID": b"EMAILID", b"X-GM-EXT-1": b"X-GM-MSGID"}
+"""The FETCH item that names the content of a message, by the capability that it needs."""
+MAX_CONTENT = 255
+"""The longest name of a content (RFC 8474, 7: objectid)."""
 MAX_HEADER = 64 * 1024
 """The maximum octets of a header, or of these fields, that are used."""
 MAX_HEADERS = 16 * 1024 * 1024
@@ -79,15 +84,15 @@ class ImapSource:
     requested along with SELECT, and again if another one is needed. With ``with_marks`` flags and
     date are fetched along with each text, for a sink that stores them. With ``keeps`` no message
     is deleted: a mailbox may then be read-only, and the ledger has to record which messages were
-    read.
+    read. If ``leaves_unread`` is set, no message is marked as read, and the ledger records it.
     """
 
     # A daemon keeps thousands of them; a dictionary with so many names takes 1,500 octets.
     __slots__ = (
-        "_access", "_actions", "_ahead", "_counted", "_expected", "_expunged", "_found",
-        "_identified", "_is_fresh", "_keeps", "_on_the_wire", "_refusals", "_report",
+        "_access", "_actions", "_ahead", "_counted", "_delimiter", "_expected", "_expunged",
+        "_found", "_identified", "_is_fresh", "_keeps", "_on_the_wire", "_refusals", "_report",
         "_saved", "_server_texts", "_texts", "_total_at_select", "_uidvalidity", "_with_marks",
-        "channel", "mailbox", "remembers", "timeout", "total",
+        "channel", "leaves_unread", "mailbox", "remembers", "timeout", "total",
     )  # fmt: skip
 
     reuses_uids = False
@@ -115,6 +120,8 @@ class ImapSource:
         self.timeout = access.timeout
         self.total = 0
         self.remembers = True
+        self.leaves_unread = False
+        self._delimiter: bytes | None = None
         self._server_texts = ServerTexts(access.peer, report, access.note_rest)
         self.channel, self._is_fresh = self._new_channel(), True
         self._refusals = Refusals()
@@ -245,6 +252,7 @@ class ImapSource:
         # No message can be marked as \\Seen there, so the server will not record it.
         self.remembers = not closed or read_only
         self._actions.read_only = closed
+        self._actions.leaves_unread = self.leaves_unread
         if closed and not (read_only or self._keeps):
             raise PollFailed(
                 ExitCode.LOCKBUSY,
@@ -337,9 +345,64 @@ class ImapSource:
         # After a refusal it is unknown which messages exist.
         return dict.fromkeys(uids, 0) | sizes if refused else sizes
 
-    async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
-        """Return the header fields for the fingerprint, for those messages that still exist."""
-        return await self._header_texts(uids, FINGERPRINT_ITEMS)
+    async def arrived_since(self, date: bytes) -> Collection[Uid] | None:
+        """Return which messages arrived on or after this day, by the server's clock (SINCE)."""
+        done, found = await search(self._ask, b"SINCE " + date)
+        if done.condition is not imap.Condition.OK:
+            raise PollFailed(
+                ExitCode.ERROR,
+                f"{self.channel.peer}: search by date failed (since): {excerpt(done.text)}",
+            )
+        return UidSet(found)
+
+    async def contents(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return the server's names for the contents of these messages, if it has them."""
+        capabilities = self.channel.machine.capabilities
+        item = next((item for name, item in CONTENT_ITEMS.items() if name in capabilities), b"")
+        found: dict[Uid, bytes] = {}
+        if not item:
+            return found
+        asked = {int(uid) for uid in uids}
+
+        def collect(event: imap.Event) -> None:
+            if isinstance(event, imap.Fetched) and event.uid in asked:
+                value = dict(event.others).get(item)
+                # EMAILID has its value in parentheses (RFC 8474, 7).
+                value = value[0] if isinstance(value, list) and len(value) == 1 else value
+                if isinstance(value, bytes) and value:
+                    found[event.uid] = item + b" " + value[:MAX_CONTENT]
+
+        for some in sets_of(sorted(asked)):
+            await self._ask(imap.UidFetch(some, b"(UID %b)" % item), collect)
+        return found
+
+    async def levels(self, mailbox: str) -> tuple[bytes, ...]:
+        """Return the levels of a mailbox's name; the server is asked for the separator once."""
+        wire = self._wire_name(mailbox)
+        if canonical(wire) == INBOX:
+            return (INBOX,)
+        if self._delimiter is None:
+            self._delimiter = await self._ask_delimiter()
+        return tuple(wire.split(self._delimiter)) if self._delimiter else (wire,)
+
+    async def _ask_delimiter(self) -> bytes:
+        """Return the separator of levels, b"" if names have none (RFC 3501, 6.3.8)."""
+        found = b""
+
+        def collect(event: imap.Event) -> None:
+            nonlocal found
+            if isinstance(event, imap.Listed):
+                found = event.delimiter or b""
+
+        await self._ask(imap.ListMailboxes(b"", (b"",)), collect)
+        return found
+
+    async def headers(
+        self, uids: Sequence[Uid], fields: Sequence[bytes] = ()
+    ) -> Mapping[Uid, bytes]:
+        """Return the header fields for the fingerprint and others, of messages that still exist."""
+        names = b" ".join([*FINGERPRINT_FIELDS, *fields])
+        return await self._header_texts(uids, b"(UID BODY.PEEK[HEADER.FIELDS (%b)])" % names)
 
     async def whole_headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
         """Return the first 64 KiB of the headers of those messages that still exist."""

@@ -37,7 +37,8 @@ class Refusals:
 class Actions:
     """The actions on one open mailbox. ``perform`` sends commands, ``answered`` takes the replies.
 
-    If the mailbox is ``read_only``, marking is not possible and counts as done at once.
+    If the mailbox is ``read_only``, marking is not possible and counts as done at once. With
+    ``leaves_unread`` it is not wanted, and counts as done as well.
     """
 
     __slots__ = (
@@ -48,12 +49,13 @@ class Actions:
         "_flagged",
         "_refusals",
         "_report",
+        "leaves_unread",
         "read_only",
         "under_way",
     )
 
     def __init__(self, channel: Channel[imap.Client], report: Report, refusals: Refusals) -> None:
-        self.read_only = False
+        self.read_only = self.leaves_unread = False
         self.under_way: list[tuple[imap.Command, tuple[int, ...]]] = []
         self._channel = channel
         self._report = report
@@ -72,7 +74,7 @@ class Actions:
 
     def perform(self, action: Action, uids: Sequence[int]) -> None:
         """Ask the server to delete or mark these messages, after the earlier commands."""
-        if self.read_only and action is Action.MARK:
+        if (self.read_only or self.leaves_unread) and action is Action.MARK:
             self._confirmed += uids
             return
         deletes = action is Action.DELETE

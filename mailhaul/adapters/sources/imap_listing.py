@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import overload
 
 from ... import imap
@@ -126,6 +126,25 @@ class Listing(Sequence[Listed]):
             there._numbers[now] = self._numbers[place]
             there._seen[now] = self._seen[place]
         return there
+
+
+class UidSet(Collection[int]):
+    """UIDs that were searched for, ascending, in little memory."""
+
+    def __init__(self, uids: array[int]) -> None:
+        self._uids = uids
+
+    def __contains__(self, uid: object) -> bool:
+        if not isinstance(uid, int):
+            return False
+        place = bisect_left(self._uids, uid)
+        return place < len(self._uids) and self._uids[place] == uid
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._uids)
+
+    def __len__(self) -> int:
+        return len(self._uids)
 
 
 async def find(ask: Ask, wanted: Wanted, total: int) -> array[int]:

@@ -328,10 +328,12 @@ class Pop3Source(Pop3Maildrop):
     def _retry(self, message: Listed, why: str) -> Part:
         return Unavailable(message.uid, why, again=self._doubtful.tried(message.uid) < MAX_TRIES)
 
-    async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+    async def headers(
+        self, uids: Sequence[Uid], fields: Sequence[bytes] = ()
+    ) -> Mapping[Uid, bytes]:
         """Return the headers of existing messages, after the replies to deletions."""
         await self.finish()
-        return await super().headers(uids)
+        return await super().headers(uids, fields)
 
     # Settling
 

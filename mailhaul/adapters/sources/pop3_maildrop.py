@@ -6,7 +6,7 @@ Reading and deleting messages is in pop3.py.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ... import pop3
 from ...flows.channel import Channel
@@ -254,7 +254,21 @@ class Pop3Maildrop:
         self._known.update(found)
         return {uid: message.size for uid, message in found.items()}
 
-    async def headers(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+    async def arrived_since(self, date: bytes) -> Collection[Uid] | None:
+        """Return None: POP3 knows no dates."""
+        return None
+
+    async def contents(self, uids: Sequence[Uid]) -> Mapping[Uid, bytes]:
+        """Return nothing: a maildrop is the only mailbox."""
+        return {}
+
+    async def levels(self, mailbox: str) -> tuple[bytes, ...]:
+        """Return the levels of the only mailbox."""
+        return (b"INBOX",)
+
+    async def headers(
+        self, uids: Sequence[Uid], fields: Sequence[bytes] = ()
+    ) -> Mapping[Uid, bytes]:
         """Return the headers of existing messages by TOP; an empty mapping if TOP is missing."""
         if not self._has_top:
             return {}
@@ -287,9 +301,12 @@ class Pop3Maildrop:
         doubtful = False
         self._waiting.extend(commands)
         machine = self.channel.machine
-        for _ in commands:
+        for command in commands:
             self._send_waiting()
-            while not isinstance(event := machine.next_event(), pop3.Completed):
+            # The end of a text that nobody wants any more may come first.
+            while not isinstance(event := machine.next_event(), pop3.Completed) or (
+                event.command is not command
+            ):
                 if isinstance(event, NeedData):
                     await Wait([self.channel], self.timeout)
                 else:

@@ -192,6 +192,25 @@ ACCOUNT is a user, a server, or USER@SERVER as in the rc file (FILE).
         "mailhaul.apps.cli.login:logout",
     ),
     Command(
+        "retention",
+        "show what delete-after will delete from the servers, and permit it",
+        """\
+usage: mailhaul retention [list] [ACCOUNT] [-f FILE]
+       mailhaul retention show ACCOUNT
+       mailhaul retention confirm ACCOUNT
+       mailhaul retention adopt ACCOUNT
+
+ACCOUNT is a user, a server, or USER@SERVER of an entry with "delete-after" in the rc file (FILE).
+list    says for each mailbox how many messages were delivered, how many of these are old enough to
+        be deleted from the server, since when, and what holds the deletions back
+show    lists the messages that are old enough
+confirm lets the next polls delete what is old enough now, whatever holds it back
+adopt   lets messages that an earlier version of mailhaul has fetched count as delivered now
+Nothing is deleted by this command itself.
+""",
+        "mailhaul.apps.cli.retention:retention",
+    ),
+    Command(
         "quarantine",
         "list, show, retry or delete messages that the sink keeps refusing",
         """\

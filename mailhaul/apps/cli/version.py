@@ -6,6 +6,7 @@ from ... import __version__
 from ...adapters.config.load import Configuration
 from ...adapters.config.secret_table import SECRETS, way_of
 from ...adapters.config.settings import AccountSettings
+from ...adapters.config.values import SECONDS_PER_DAY
 from ...adapters.login.access import TlsMode
 from ...adapters.login.reach import proxy_of, tls_mode
 from ...adapters.sinks.kinds import LISTENERS, chosen_sink, sink_value
@@ -63,9 +64,10 @@ def sentences(account: AccountSettings) -> list[str]:
     )
     said.append(
         "Fetched messages will be kept on the server (--keep on)."
-        if account.keep
+        if account.keeps
         else "Fetched messages will not be kept on the server (--keep off)."
     )
+    said += what_is_read(account)
     said += where_mail_goes(account)
     names = ", ".join(local for local, _ in account.local_names)
     said.append(f"Recipient of the mail: {names}.")
@@ -82,6 +84,30 @@ def ways(account: AccountSettings) -> list[str]:
         if (source := getattr(account, f"bindaddress{suffix}")) is not None:
             said.append(f"{whose} connections come from {source}.")
     return said
+
+
+def what_is_read(account: AccountSettings) -> list[str]:
+    """Return sentences about the mail that is fetched, and about what happens to it later."""
+    sentences: list[str] = []
+    if account.deleteafter:
+        days = account.deleteafter // SECONDS_PER_DAY
+        sentences.append(
+            f"They will be deleted {days} day(s) after delivery, at most {account.deletelimit} in"
+            " one poll (delete-after)."
+        )
+    if account.leaveunread:
+        sentences.append("Messages will not be marked as read (--leave-unread on).")
+    if account.since:
+        sentences.append(f"Only mail since {account.since} will be fetched (--since).")
+    if account.only:
+        sentences.append(f"Only mail with one of these fields: {'; '.join(account.only)} (only).")
+    if account.excepted:
+        sentences.append(
+            f"No mail with one of these fields: {'; '.join(account.excepted)} (except)."
+        )
+    if account.keeptree:
+        sentences.append("Each folder will have a folder of its own (--keep-tree on).")
+    return sentences
 
 
 def where_mail_goes(account: AccountSettings) -> list[str]:

@@ -19,6 +19,7 @@ from .lines import escape
 
 if TYPE_CHECKING:
     from ...adapters.config.secrets import SecretReader
+    from ...flows.rules import Rules
     from .context import PollContext
 
 KEEP_ALL = Policy()
@@ -40,7 +41,7 @@ def account_of(settings: AccountSettings, check: bool, policy: Policy = KEEP_ALL
         truename=settings.host,
         mailboxes=settings.folders or ("INBOX",),
         elsewhere=settings.elsewhere,
-        keep=settings.keep,
+        keep=settings.keeps,
         fetchall=settings.fetchall,
         flush=settings.flush,
         limit=settings.limit,
@@ -51,8 +52,21 @@ def account_of(settings: AccountSettings, check: bool, policy: Policy = KEEP_ALL
         check_only=check,
         retrieve_error=OnRetrieveError(settings.retrieve_error),
         policy=policy,
-        by_ledger=settings.fetchread and settings.kind.family == "imap",
+        by_ledger=settings.by_ledger,
+        delete_after=settings.deleteafter,
+        delete_limit=settings.deletelimit,
+        rules=rules_of(settings),
+        once=settings.has_copies,
     )
+
+
+def rules_of(settings: AccountSettings) -> Rules | None:
+    """Return the rules for what is fetched, if there are any."""
+    if not (settings.since or settings.only or settings.excepted):
+        return None
+    from .rules import make_rules  # few accounts have rules
+
+    return make_rules(settings)
 
 
 def name_of(settings: AccountSettings) -> str:

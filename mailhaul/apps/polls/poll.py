@@ -91,6 +91,7 @@ def make_mail_poll(
         ),
         context.session,
         meter=None if not settings.daylimit else day_meter(settings, context),
+        tree=sink if settings.keeptree and settings.kind.family == "imap" else None,
     )
 
 
@@ -327,8 +328,8 @@ class AccountLines:
                     f"fetchlimit {limit} reached; {left} message{plural(left)} left on server "
                     f"{self._account.truename} account {self._account.user}"
                 )
-            case Remark(text, error):
-                (lines.complain if error else lines.detail)(text)
+            case Remark(text, error, usual):
+                (lines.complain if error else lines.say if usual else lines.detail)(text)
             case _:
                 assert_never(event)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ...adapters.config.secret_table import way_of
 from ...adapters.config.settings import AccountSettings
@@ -19,6 +18,7 @@ from ...adapters.sinks.kinds import (
 )
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.sink import Sink
+from ...protocols.record import replace
 from ...protocols.secret import Secret
 from .context import PollContext
 
@@ -26,7 +26,19 @@ if TYPE_CHECKING:
     from ...adapters.ledger.uploads import Uploads
 
 
-def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, Callable[[], Sink]]:
+Levels = tuple[bytes, ...]
+"""The levels of a mailbox's name."""
+
+
+class MakeSink(Protocol):
+    """Makes the sink of an account, or with levels that for one of its mailboxes."""
+
+    def __call__(self, levels: Levels = (), /) -> Sink:
+        """Return a new sink."""
+        ...
+
+
+def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, MakeSink]:
     """Return the name of the sink of an account, and a function that makes it.
 
     Raises PollFailed (AUTHFAIL) if its password is missing.
@@ -61,7 +73,11 @@ def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, Calla
         partial(sink_tokens, settings, context),
         lambda: sink_uploads(sink, context),
     )
-    return sink, lambda: kind.make(order)
+
+    def make(levels: Levels = (), /) -> Sink:
+        return kind.make(replace(order, levels=levels) if levels else order)
+
+    return sink, make
 
 
 def sink_tokens(

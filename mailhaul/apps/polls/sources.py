@@ -27,13 +27,15 @@ def source_of(settings: AccountSettings, context: PollContext, report: Report) -
         from ...adapters.sources.imap import ImapSource
 
         with_marks = chosen_sink(settings).moves
-        return ImapSource(
+        imap_source = ImapSource(
             access,
             report,
             with_marks=with_marks,
-            keeps=settings.keep,
-            everything=settings.fetchall or settings.fetchread,
+            keeps=settings.keeps,
+            everything=settings.fetchall or settings.by_ledger,
         )
+        imap_source.leaves_unread = settings.leaveunread
+        return imap_source
     from ...adapters.sources.pop3 import Pop3Source
 
     return Pop3Source(
@@ -42,7 +44,7 @@ def source_of(settings: AccountSettings, context: PollContext, report: Report) -
         apop=settings.protocol == "apop",
         # RETR marks a message as read on some servers, TOP does not; so TOP is used if it may stay.
         retrieve=settings.fetchall or "FETCHMAIL_POP3_FORCE_RETR" in os.environ,
-        remember=settings.keep and not settings.fetchall,
+        remember=settings.keeps and not settings.fetchall,
         sdps=settings.protocol == "sdps",
         login_delay=context.login_delay,
     )

@@ -74,19 +74,24 @@ def source_for(
     tokens = source_tokens(settings, context)
     access = access_of(settings, context.tap_for("IMAP"), tokens, context.rest)
     with_marks = chosen_sink(settings).moves
-    everything = settings.fetchall or settings.fetchread
+    everything = settings.fetchall or settings.by_ledger
+    keeps = settings.keeps
+    source: WatchedSource
     if len(settings.folders) > 1:
-        return NotifiedSource(
+        source = NotifiedSource(
             access,
             report,
             settings.folders,
             with_marks=with_marks,
-            keeps=settings.keep,
+            keeps=keeps,
             everything=everything,
         )
-    return WatchedSource(
-        access, report, with_marks=with_marks, keeps=settings.keep, everything=everything
-    )
+    else:
+        source = WatchedSource(
+            access, report, with_marks=with_marks, keeps=keeps, everything=everything
+        )
+    source.leaves_unread = settings.leaveunread
+    return source
 
 
 async def keep_watching(

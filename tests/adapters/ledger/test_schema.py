@@ -15,7 +15,8 @@ from mailhaul.adapters.ledger import schema
 from mailhaul.adapters.ledger.quarantine import stuck
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.flows.account import Action
-from mailhaul.flows.ledger import Offer, Pending
+from mailhaul.flows.ledger import Acceptance, Offer, Pending
+from mailhaul.flows.outcome import Outcome, Verdict
 from mailhaul.flows.source import Listed
 
 PAGED = """
@@ -111,6 +112,36 @@ def test_the_records_of_an_older_version_are_kept(tmp_path: Path, version: int) 
     write_paged(path, version)
     for _ in range(2):
         check(path, version)
+
+
+@pytest.mark.parametrize("version", [6, 7, 8])
+def test_a_file_without_times_of_delivery_gets_them_from_now_on(
+    tmp_path: Path, version: int
+) -> None:
+    path = tmp_path / "ledger.db"
+    write_paged(path, 5)
+    SqliteLedger(str(path)).last_success()
+    db = sqlite3.connect(path)
+    for table in ("retention", "left_out", "content"):
+        db.execute(f"DROP TABLE {table}")
+    db.execute("ALTER TABLE seen DROP COLUMN accepted")
+    if version == 6:
+        db.execute("ALTER TABLE message DROP COLUMN upload")
+        for column in ("rest_until", "rest_reason"):
+            db.execute(f"ALTER TABLE sink DROP COLUMN {column}")
+    db.execute(f"PRAGMA user_version = {version}")
+    db.commit()
+    db.close()
+    check(path, 5)
+    ledger = SqliteLedger(str(path), lambda: 5000.0)
+    page = ledger.page("imap joe@mail.example.org", "mda cat >>x", "INBOX", 7)
+    outcome = Outcome(Verdict.ACCEPTED, "", (("joe", Verdict.ACCEPTED),))
+    page.accept([Acceptance(3, 30, Action.MARK, outcome)])
+    # It was accepted by a version that did not record by whom, or by nobody.
+    page.mark_seen([Listed(1), Listed(3)])
+    found = page.retention().look(0)
+    ledger.close()
+    assert (found.delivered, found.oldest) == (1, 5000)
 
 
 def test_an_offer_keeps_its_name(tmp_path: Path) -> None:
