@@ -20,7 +20,7 @@ from ...protocols.gmail.answers import BadToken, Denied, Later, Limited
 from ...protocols.gmail.requests import Importer, MakeRequest, list_labels, names_in
 from ...protocols.http import HttpResponse, parse_url
 from ...protocols.machine import Tap
-from ...protocols.oauth.providers import GMAIL_INSERT
+from ...protocols.oauth.providers import GMAIL_HOST, GMAIL_INSERT
 from ...protocols.record import Record
 from ...protocols.secret import Secret
 from ..http.client import HttpClient, HttpFailed, HttpOptions, Upload
@@ -114,7 +114,7 @@ def make(order: SinkOrder) -> Sink:
     )
     # sslcertck and sslcertfile are for the source: Google's certificate is always checked.
     options = HttpOptions(timeout=max(float(settings.timeout), MIN_TIMEOUT))
-    tokens = order.tokens_for(GMAIL_INSERT, order.value)
+    tokens = order.tokens_for(GMAIL_INSERT, order.value, GMAIL_HOST)
     return GmailSink(
         target, tokens, order.uploads(), order.spool_folder, options, order.tap_for("GMAIL")
     )

@@ -14,10 +14,12 @@ from ...adapters.config.load import Configuration, load
 from ...adapters.config.rcfile import read_descriptor
 from ...adapters.oauth.accounts import OAuthAccount, TokenOwner
 from ...adapters.oauth.consent import begin_code_flow, by_device, finish_code_flow
-from ...adapters.oauth.grants import Issuer
-from ...adapters.oauth.keeper import TokenKeeper, lacking
+from ...adapters.oauth.grants import Issuer, Proof
+from ...adapters.oauth.keeper import TokenKeeper
+from ...adapters.oauth.saved import CONSENT, SavedToken
 from ...adapters.oauth.loopback import Loopback
-from ...adapters.oauth.store import SavedToken, TokenStore, all_tokens
+from ...adapters.oauth.store import TokenStore, all_tokens
+from ...adapters.oauth.words import lacking
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Flow
 from ...protocols.oauth.advice import advice_for
@@ -128,8 +130,8 @@ def targets_of(configuration: Configuration, context: PollContext) -> Iterator[T
     """Yield the accounts that use OAuth; those that share a token are one."""
     found: dict[TokenOwner, Target] = {}
     for settings in configuration.accounts:
-        for use, user, names in uses_of(settings):
-            account = oauth_account(settings, context, use, user)
+        for use in uses_of(settings):
+            account = oauth_account(settings, context, use.user)
             known = found.get(account.owner, Target(account, frozenset()))
             # The scope is chosen at any of its entries, and the uses are those of all.
             merged = replace(
@@ -137,7 +139,7 @@ def targets_of(configuration: Configuration, context: PollContext) -> Iterator[T
                 uses=known.account.uses | account.uses,
                 scope=tuple(dict.fromkeys((*known.account.scope, *account.scope))),
             )
-            found[account.owner] = Target(merged, known.names | names | {account.label})
+            found[account.owner] = Target(merged, known.names | use.names | {account.label})
     yield from found.values()
 
 
@@ -155,7 +157,7 @@ def sign_in(target: Target, context: PollContext, lines: Lines, flags: set[str])
     if isinstance(server, AuthorizationServer):
         asked = issuer.scope(server)
         if account.owner.grant not in {CODE, DEVICE}:
-            result = run(closing(issuer, issuer.renew(server, None, ())))
+            result = run(closing(issuer, without_consent(issuer, server)))
         elif "--device" in flags or (account.owner.grant == DEVICE and "--paste" not in flags):
             result = run(closing(issuer, by_device(issuer, server, show)))
         else:
@@ -185,6 +187,14 @@ async def closing(issuer: Issuer, flow: Flow[T]) -> T:
     return result
 
 
+async def without_consent(issuer: Issuer, server: AuthorizationServer) -> TokenResult:
+    """Get tokens by a grant that needs no consent. Raises PollFailed (IOERR)."""
+    proof = await issuer.proof()
+    if not isinstance(proof, Proof):
+        return proof
+    return await issuer.renew(server, None, (), proof)
+
+
 def tell(text: str) -> None:
     """Print a line for the user, who has to act now."""
     write(sys.stdout, f"{text}\n")
@@ -207,10 +217,11 @@ def in_browser(issuer: Issuer, server: AuthorizationServer, *, browser: bool) ->
         flow = run(begin_code_flow(issuer, server, loopback.address, hint))
         if not isinstance(flow, CodeFlow):
             return flow
-        if not (browser and opened(loopback.start)):
-            tell(
-                f"Open this address in a browser, on this machine or any other:\n\n{flow.address}\n"
-            )
+        # Also if a browser was started: that may be in another session, or a text browser.
+        beginning = "Open this address in a browser, on this machine or any other:"
+        if browser and opened(loopback.start):
+            beginning = "A browser opens. If it does not, open this address in any browser:"
+        tell(f"{beginning}\n\n{flow.address}\n")
         tell(
             "After the consent, this goes on by itself. If the browser shows an error instead,\n"
             "paste here the address that it ends at:"
@@ -330,8 +341,9 @@ def table(folder: str) -> list[str]:
 def state_of(token: SavedToken) -> str:
     """Return what is known of a token in a word or two."""
     if token.failures:
-        words = {"consent": "consent needed", "mail": "refused by mail server"}
-        return words.get(token.kind, token.reason)
+        return "consent needed" if token.kind == CONSENT else token.reason
+    if refused := [server for server, one in token.refusals if one.failures]:
+        return f"refused by {', '.join(map(escape, refused))}"
     if token.expires > time.time():
         return "valid"
     return "renewed when needed" if token.refresh else "expired"

@@ -30,6 +30,8 @@ SMTP: Final = "smtp"
 GMAIL_INSERT: Final = "gmail-insert"
 GMAIL_LABELS: Final = "gmail-labels"
 """What a token is for."""
+GMAIL_HOST: Final = "gmail.googleapis.com"
+"""Where the tokens for imports are sent."""
 
 TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}")
 DEFAULT_TENANT: Final = "common"

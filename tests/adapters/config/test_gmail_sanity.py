@@ -29,13 +29,13 @@ def test_the_options_are_read() -> None:
     assert account.gmaillabels == ("INBOX", "Old Mail")
     assert account.gmailneverspam
     assert chosen_sink(account).title == "Gmail"
-    uses = {use: user for use, user, _ in uses_of(account)}
+    uses = {use.kind: use.user for use in uses_of(account)}
     assert uses == {"gmail-insert": "ann@x.example", "gmail-labels": "ann@x.example"}
 
 
 def test_without_names_of_labels_no_more_is_asked_for() -> None:
     [account] = loaded(f"poll h protocol pop3 {OAUTH} user joe gmail ann@x.example").accounts
-    assert [use for use, _, _ in uses_of(account)] == ["gmail-insert"]
+    assert [use.kind for use in uses_of(account)] == ["gmail-insert"]
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,11 @@ from mailhaul.adapters.http.client import HttpOptions
 from mailhaul.adapters.oauth.accounts import OAuthAccount, owner_of
 from mailhaul.adapters.oauth.grants import Issuer
 from mailhaul.adapters.oauth.keeper import TokenKeeper
-from mailhaul.adapters.oauth.store import SavedToken, TokenStore
+from mailhaul.adapters.oauth.saved import SavedToken
+from mailhaul.adapters.oauth.store import TokenStore
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.requests import Close, Tcp
+from mailhaul.protocols.record import replace
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 
@@ -127,8 +129,9 @@ class World:
     def keeper(self, **more: Any) -> TokenKeeper:
         store = TokenStore(self.folder, self.account.owner)
         options = HttpOptions(environment={})
-        issuer = Issuer(self.account, lambda: self.now, options, lambda count: b"r" * count)
-        return TokenKeeper(self.account, store, issuer, lambda: self.now, **more)
+        account = replace(self.account, **more.pop("account", {}))
+        issuer = Issuer(account, lambda: self.now, options, lambda count: b"r" * count)
+        return TokenKeeper(account, store, issuer, lambda: self.now, **more)
 
     def simulation(self, *, reachable: bool = True, **options: Any) -> Simulation:
         made = Simulation(**options)
