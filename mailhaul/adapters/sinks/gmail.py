@@ -293,15 +293,21 @@ class GmailSink:
             case Later():
                 pass
             case _:
-                await self._note_success()
+                await self._note_accepted_token()
         return answer
 
     def _show(self, direction: str, line: str) -> None:
         if self._tap:
             self._tap.line(direction, line.encode("utf-8", "replace"))
 
-    async def _note_success(self) -> None:
+    def note_stored(self) -> None:
+        """Note that a message is in Gmail: the next one may have another token and short pauses.
+
+        Not sooner: one message whose requests succeed and fail in turn must come to an end.
+        """
         self._replaced, self._pause = False, PAUSES[0]
+
+    async def _note_accepted_token(self) -> None:
         if not self._accepted:
             self._accepted = True
             await self._tokens.accepted()
