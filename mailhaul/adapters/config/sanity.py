@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from ..sinks.kinds import DIRECT_SINKS
 from .errors import ConfigError, ConfigWarning, Finding, Place, did_you_mean, quoted
 from .options import OPTIONS, OWN_PATHS, SUPPORTED_AUTHS
-from .secret_table import KEYRING, SECRETS, VARIABLE
+from .secret_table import KEYRING, SECRETS, TOKEN_AUTHS, VARIABLE
 from .settings import AccountSettings, GlobalSettings
 from .values import service
 
@@ -320,6 +320,10 @@ def _suspicious_settings(account: AccountSettings, daemon: bool) -> Iterator[Con
         from .oauth_sanity import oauth_warnings
 
         yield from oauth_warnings(account)
+    if account.auth in TOKEN_AUTHS or account.appendauth == "oauth":
+        from .oauth_sanity import token_warnings
+
+        yield from token_warnings(account)
     if account.fetchread:
         yield from _useless_fetchread(account)
     if account.smtpparallel > 1 and (others := [n for n in _SINKS if getattr(account, n)]):
