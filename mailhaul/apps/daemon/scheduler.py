@@ -164,8 +164,14 @@ class Scheduler:
         running = iter(self.jobs)
         for one, count in zip(self._accounts, self._jobs_of, strict=True):
             jobs = list(islice(running, count))
-            is_new = (one.host, one.remote_user) in users
-            yield self._jobs_for_one(one, watched) if is_new else jobs
+            if (one.host, one.remote_user) in users:
+                try:
+                    jobs = self._jobs_for_one(one, watched)
+                except Exception as fault:
+                    # Those that run stay, and the other accounts get theirs.
+                    name = f"{one.remote_user}@{one.pollname}"
+                    self._complain_of_fault(name, fault)
+            yield jobs
 
     def _jobs_for(self, jobs_of_each: Iterable[Sequence[Job]]) -> Iterator[Job]:
         """Yield the jobs of all accounts, with their keys and labels."""
@@ -257,8 +263,11 @@ class Scheduler:
 
     def _note_fault(self, job: Job, fault: Exception) -> None:
         """Log an unexpected exception of a poll in one line: it fails this job only."""
-        self._lines.complain(f"{job.name}: internal error, please report it: {place_of(fault)}")
+        self._complain_of_fault(job.name, fault)
         self._note(job, ExitCode.UNDEFINED)
+
+    def _complain_of_fault(self, what: str, fault: Exception) -> None:
+        self._lines.complain(f"{what}: internal error, please report it: {place_of(fault)}")
 
     async def _poll(self, job: Job) -> None:
         job.state = JobState.POLLING
@@ -292,7 +301,11 @@ class Scheduler:
     async def _take_apart(self) -> None:
         await trio.sleep(APART_SECONDS)
         users, self._users_to_take_apart = self._users_to_take_apart, set()
-        self._replace_jobs(list(self._jobs_for(self._jobs_apart(users))))
+        try:
+            self._replace_jobs(list(self._jobs_for(self._jobs_apart(users))))
+        except Exception as fault:
+            # A task of its own: what it raises would end the daemon.
+            self._complain_of_fault("connections for each folder", fault)
 
     def _note_watched(self, job: Job, code: ExitCode, pushes_news: bool) -> None:
         """Note the end of a poll, after which the connection is kept if it pushes news."""
