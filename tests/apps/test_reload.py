@@ -138,6 +138,7 @@ EXPECTED: dict[str, tuple[str, Callable[[Running, PollContext], bool]]] = {
     "invisible": ("set invisible", of_polls("invisible", True)),
     "showdots": ("set showdots", of_polls("showdots", True)),
     "maxconnections": ("set maxconnections 5", of_polls("maxconnections", 5)),
+    "oauthstore": ("set oauthstore keyring", of_polls("oauthstore", "keyring")),
     # For other programs.
     "properties": ("set properties x", lambda daemon, context: True),
 }

@@ -108,6 +108,9 @@ SSL_MODES: Final = ("none", "wrapped", "starttls=may", "starttls=must")
 OAUTH_GRANTS: Final = ("code", "device", "client", "service")
 """How a token is got: authorization code, device flow, client credentials, service account."""
 
+OAUTH_STORES: Final = ("file", "keyring")
+"""Where tokens are kept: in the state folder, or in the keyring of the system."""
+
 OTHER_AUTHS: Final = ("password", "oauth")
 """How to log in where the mail goes to."""
 
@@ -275,6 +278,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         GLOBAL, "maxconnections", NUMBER, 128, "most connections to one server at a time",
         on="--maxconnections", argument="NUMBER", own=True,
+    ),
+    Option(
+        GLOBAL, "oauthstore", TEXT, "file", "where the tokens of OAuth are kept", own=True,
+        choices=OAUTH_STORES,
     ),
     Option(GLOBAL, "properties", TEXT, None, "for other programs; ignored"),
     # Server options.

@@ -70,6 +70,7 @@ def check(
     if settings.maxconnections < 1:
         place = settings.place("maxconnections")
         errors.append(ConfigError(place, "maxconnections must be at least 1"))
+    errors.extend(one for one in _unknown_words(settings) if isinstance(one, ConfigError))
     for account in accounts:
         unknown = list(_unknown_words(account))
         errors.extend(finding for finding in unknown if isinstance(finding, ConfigError))
@@ -90,10 +91,12 @@ def _unsupported_error(place: Place, keyword: str, hint: str) -> ConfigError:
     return ConfigError(place, f"{quoted(keyword)} is not supported yet", hint=hint)
 
 
-def _unknown_words(account: AccountSettings) -> Iterator[ConfigError | ConfigWarning]:
+def _unknown_words(
+    account: AccountSettings | GlobalSettings,
+) -> Iterator[ConfigError | ConfigWarning]:
     """Yield the values that their options do not allow."""
     for option in OPTIONS:
-        value = getattr(account, option.name) if option.choices else None
+        value = getattr(account, option.name, None) if option.choices else None
         if value is None or option.choice(value) is not None:
             continue
         word, place = option.keywords[0], account.place(option.name)

@@ -81,6 +81,7 @@ class GlobalSettings(_Settings):
     invisible: bool
     showdots: bool
     maxconnections: int
+    oauthstore: str
     properties: str | None
 
     _source: Source

@@ -87,6 +87,8 @@ SECRETS = ("access", "refresh")
 PAIRS = ("server",)
 LISTS = ("scope", "asked")
 REFUSALS = "refusals"
+ITEM = "item"
+"""The field that names the entry of the keyring in which the secrets are."""
 
 
 # Changes

@@ -22,7 +22,7 @@ from ...flows.outcome import ExitCode, PollFailed
 from ..files import SMALL, read_file
 from ..folders import make_private_folder, sync_folder
 from .accounts import TokenOwner
-from .saved import NOTHING, SavedToken, document, read_document
+from .saved import ITEM, NOTHING, SavedToken, document, json_of, read_document
 
 T = TypeVar("T")
 
@@ -90,10 +90,38 @@ class TokenStore:
             return NOTHING
         except OSError as error:
             raise self._failure(error.strerror or str(error)) from None
-        found = read_document(data)
+        found = self._decoded(data)
         if found is None:
             raise self._failure('it is damaged; remove it and use "mailhaul login"')
         return found[1]
+
+    def peek(self) -> SavedToken:
+        """Return what is saved as far as it is known at once: secrets may be replaced by ""."""
+        return self.load()
+
+    # What is in the file
+
+    def _decoded(self, data: bytes) -> tuple[TokenOwner, SavedToken] | None:
+        """Return what a file contains; None if it is not valid."""
+        if json_of(data).get(ITEM):
+            raise self._failure(
+                'its tokens are in the keyring; write "set oauthstore keyring", or remove the file '
+                'and use "mailhaul login"'
+            )
+        return read_document(data)
+
+    def _encoded(self, token: SavedToken) -> bytes:
+        """Return the content for a file."""
+        return document(self._owner, token)
+
+    def _announced(self) -> bytes:
+        """Return what a new file contains until the token is there."""
+        return b""
+
+    def _replaced(self) -> None:
+        """Note that a new file has taken the place of the old one."""
+
+    # Changes
 
     def prepare(self) -> None:
         """Reserve the space for ``save``, before the issuer is asked. Hold the lock."""
@@ -104,6 +132,9 @@ class TokenStore:
             # It may be there from a run that was killed, with any mode.
             os.fchmod(self._new, 0o600)
             reserve(self._new, RESERVED)
+            if announced := self._announced():
+                os.pwrite(self._new, announced, 0)
+                os.fsync(self._new)
         except OSError as error:
             self._close_new()
             raise self._failure(error.strerror or str(error)) from None
@@ -125,7 +156,7 @@ class TokenStore:
             self.prepare()
         try:
             # From here on a kill does not lose the token.
-            os.truncate(self._new, write_all(self._new, document(self._owner, token)))
+            os.truncate(self._new, write_all(self._new, self._encoded(token)))
             os.fsync(self._new)
             os.rename(self._new_path, self.path)
             sync_folder(self._folder)
@@ -133,6 +164,7 @@ class TokenStore:
             raise self._failure(error.strerror or str(error)) from None
         finally:
             self._close_new()
+        self._replaced()
 
     def remove(self) -> None:
         """Remove the file, durably. Hold the lock."""
@@ -195,7 +227,7 @@ class TokenStore:
         except OSError:
             return None
         # What is reserved and not written is zero.
-        found = read_document(data.rstrip(b"\0"))
+        found = self._decoded(data.rstrip(b"\0"))
         return None if found is None or found[0] != self._owner else found[1]
 
     def _finish(self) -> None:

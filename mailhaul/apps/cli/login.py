@@ -18,7 +18,7 @@ from ...adapters.oauth.grants import Issuer, Proof
 from ...adapters.oauth.keeper import TokenKeeper
 from ...adapters.oauth.saved import CONSENT, SavedToken
 from ...adapters.oauth.loopback import Loopback
-from ...adapters.oauth.store import TokenStore, all_tokens
+from ...adapters.oauth.store import all_tokens
 from ...adapters.oauth.words import lacking
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Flow
@@ -33,7 +33,7 @@ from ...runtimes import blocking
 from ..polls.context import PollContext, context_for, make_context
 from ..polls.lines import Lines, escape, write
 from ..polls.state_folder import state_folder
-from ..polls.tokens import oauth_account, uses_of
+from ..polls.tokens import oauth_account, store_for, uses_of
 from .commands import invalid
 
 T = TypeVar("T")
@@ -171,7 +171,7 @@ def sign_in(target: Target, context: PollContext, lines: Lines, flags: set[str])
 def parts_of(account: OAuthAccount, context: PollContext) -> tuple[Issuer, TokenKeeper]:
     """Return the issuer and the keeper of an account."""
     issuer = Issuer(account, time.time)
-    store = TokenStore(context.tokens, account.owner)
+    store = store_for(context, account.owner)
     return issuer, TokenKeeper(account, store, issuer, time.time, context.hide)
 
 
@@ -325,7 +325,7 @@ def table(folder: str) -> list[str]:
     rows += [
         (
             *(escape(owner.user), escape(owner.issuer), owner.grant),
-            moment(token.expires) if token.access else "-",
+            moment(token.expires) if token.access is not None else "-",
             state_of(token),
             escape(" ".join(token.scope)) or "-",
         )
@@ -346,7 +346,7 @@ def state_of(token: SavedToken) -> str:
         return f"refused by {', '.join(map(escape, refused))}"
     if token.expires > time.time():
         return "valid"
-    return "renewed when needed" if token.refresh else "expired"
+    return "expired" if token.refresh is None else "renewed when needed"
 
 
 def moment(when: float) -> str:

@@ -58,10 +58,9 @@ def tokens_for(
 ) -> TokenSource:
     """Return the source of the tokens of a user; ``kind`` and ``host`` are what they are for."""
     account = oauth_account(settings, context, user)
-    store = TokenStore(context.tokens, account.owner)
     return TokenKeeper(
         account,
-        store,
+        store_for(context, account.owner),
         Issuer(account, time.time),
         time.time,
         context.hide,
@@ -69,6 +68,15 @@ def tokens_for(
         partial(context.note_token, account.label),
         server_name(kind, host),
     )
+
+
+def store_for(context: PollContext, owner: TokenOwner) -> TokenStore:
+    """Return where the tokens of an owner are kept."""
+    if context.globals.oauthstore.lower() != "keyring":
+        return TokenStore(context.tokens, owner)
+    from ...adapters.oauth.vault import KeyringStore  # few users have one
+
+    return KeyringStore(context.tokens, owner, context.warn)
 
 
 def server_name(kind: str, host: str) -> str:
@@ -120,13 +128,13 @@ def has_new_tokens(
 def has_new_token(owner: TokenOwner, server: str, context: PollContext) -> bool:
     """Whether there is a token that has not failed yet, nor been refused by this mail server."""
     try:
-        saved = TokenStore(context.tokens, owner).load()
+        saved = store_for(context, owner).peek()
     except PollFailed:
         # The next poll reports it.
         return False
     if saved.failures or saved.refusal(server).failures:
         return False
-    return (saved.access or saved.refresh) is not None
+    return saved.access is not None or saved.refresh is not None
 
 
 def oauth_account(settings: AccountSettings, context: PollContext, user: str) -> OAuthAccount:

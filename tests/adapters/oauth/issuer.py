@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from mailhaul.adapters.http.client import HttpOptions
-from mailhaul.adapters.oauth.accounts import OAuthAccount, owner_of
+from mailhaul.adapters.oauth.accounts import OAuthAccount, TokenOwner, owner_of
 from mailhaul.adapters.oauth.grants import Issuer
 from mailhaul.adapters.oauth.keeper import TokenKeeper
 from mailhaul.adapters.oauth.saved import SavedToken
@@ -113,6 +113,7 @@ class World:
             **account,
         }
         self.account = OAuthAccount(**values)
+        self.make_store: Callable[[str, TokenOwner], TokenStore] = TokenStore
         self.store = TokenStore(self.folder, self.account.owner)
 
     async def read_secret(self, name: str) -> Secret | None:
@@ -127,7 +128,7 @@ class World:
         self.store.unlock()
 
     def keeper(self, **more: Any) -> TokenKeeper:
-        store = TokenStore(self.folder, self.account.owner)
+        store = self.make_store(self.folder, self.account.owner)
         options = HttpOptions(environment={})
         account = replace(self.account, **more.pop("account", {}))
         issuer = Issuer(account, lambda: self.now, options, lambda count: b"r" * count)
