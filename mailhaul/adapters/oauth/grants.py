@@ -152,9 +152,7 @@ class Issuer:
             return Registration(client, proof.secret)
         moment = int(self._clock() if now is None else now)
         assertion = await Call(
-            partial(
-                client_assertion, proof.signer, client, server.token, moment, self.random(16)
-            )
+            partial(client_assertion, proof.signer, client, server.token, moment, self.random(16))
         )
         return Registration(client, assertion=assertion)
 

@@ -2,9 +2,9 @@
 
 The file of the owner stays, with everything but the tokens, and names the entry of the keyring that
 has them. Each new token gets an entry of its own, whose name is in the new file before the issuer
-is asked. So a kill at any moment leaves either the old entry or the new one, and a thread that hangs
-in the keyring and comes back later cannot overwrite what is newer. If the keyring takes no token
-when there is one, it is written to the file: the consent is worth more.
+is asked. So a kill at any moment leaves either the old entry or the new one, and a thread that
+hangs in the keyring and comes back later cannot overwrite what is newer. If the keyring takes no
+token when there is one, it is written to the file: the consent is worth more.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ...flows.outcome import PollFailed
 from ...protocols.record import replace
 from ...protocols.secret import Secret
 from ..config.secret_keyring import Keyring, KeyringFailed, in_keyring
+from ..files import SMALL, read_file
 from .accounts import TokenOwner
 from .saved import ITEM, SavedToken, document, json_of, read_document
 from .store import TokenStore
@@ -28,6 +29,8 @@ SERVICE = "mailhaul"
 """The name of the service in the keyring."""
 PENDING = "pending"
 """The field of a new file that names the entry which is about to be made."""
+FORMER = "former"
+"""The field that names the entries before it: a kill may have kept us from removing them."""
 READ_SECONDS = 60.0
 """Seconds in which the user can unlock the keyring."""
 WRITE_SECONDS = 20.0
@@ -114,6 +117,7 @@ class KeyringStore(TokenStore):
 
     def _encoded(self, token: SavedToken) -> bytes:
         item = self._item = self._item or self._new_item()
+        self._note_old_items()
         whole = document(self._owner, token)
         text = whole.decode("ascii")
 
@@ -136,7 +140,17 @@ class KeyringStore(TokenStore):
         blank = {
             name: IN_KEYRING for name in ("access", "refresh") if getattr(token, name) is not None
         }
-        return document(self._owner, replace(token, **blank), **{ITEM: item})
+        return document(
+            self._owner, replace(token, **blank), **{ITEM: item, FORMER: sorted(self._old_items)}
+        )
+
+    def _note_old_items(self) -> None:
+        """Note which entries are no longer needed once the file has been replaced."""
+        with suppress(OSError):
+            there = json_of(read_file(self.path, SMALL))
+            for item in (there.get(ITEM), *(there.get(FORMER) or ())):
+                if isinstance(item, str):
+                    self._old_items.add(item)
 
     def _replaced(self) -> None:
         """Remove the entries that are no longer used, if that is possible."""

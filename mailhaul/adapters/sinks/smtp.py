@@ -50,8 +50,8 @@ class SmtpSink:
 
     With ``credentials``, no mail is delivered to a listener that refuses the login (RFC 4954). They
     may be a function that reads them for a listener before each connection; None means no login.
-    ``tokens`` returns, for a listener, what replaces a token that it refuses. After ``batch_limit`` messages a new connection is
-    opened; 0 means no limit.
+    ``tokens`` returns, for a listener, what replaces a token that it refuses. After ``batch_limit``
+    messages a new connection is opened; 0 means no limit.
     """
 
     keeps_return_path = False

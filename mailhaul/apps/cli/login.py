@@ -16,8 +16,8 @@ from ...adapters.oauth.accounts import OAuthAccount, TokenOwner
 from ...adapters.oauth.consent import begin_code_flow, by_device, finish_code_flow
 from ...adapters.oauth.grants import Issuer, Proof
 from ...adapters.oauth.keeper import TokenKeeper
-from ...adapters.oauth.saved import CONSENT, SavedToken
 from ...adapters.oauth.loopback import Loopback
+from ...adapters.oauth.saved import CONSENT, SavedToken
 from ...adapters.oauth.store import all_tokens
 from ...adapters.oauth.words import lacking
 from ...flows.outcome import ExitCode, PollFailed

@@ -40,6 +40,7 @@ PROTOCOLS = {
 LISTENER = "localhost"
 """Where mail goes if the rc file does not say."""
 
+
 class Use(Record):
     """What an account uses tokens for: ``kind`` is one of ``protocols.oauth.providers``.
 

@@ -1,8 +1,8 @@
 """The requests of an import into Gmail by its API, as values.
 
 Reference: users.messages.import, users.messages.insert, users.labels.list, users.messages.list and
-"Upload media" of the Gmail API. A message is sent by a resumable upload: one request begins it and returns the address of
-a session, the next ones send the text there, or ask how much of it has arrived.
+"Upload media" of the Gmail API. A message is sent by a resumable upload: one request begins it and
+returns the address of a session, the next ones send the text there, or ask how much has arrived.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ OTHER_TENANT: Final = (
     "this user does not belong to the organization in oauthtenant: sign in as another user, or "
     "correct oauthtenant"
 )
-NO_SECRET: Final = (
+PUBLIC_HAS_NONE: Final = (
     "the application is registered as a public client, which has no secret: remove oauthsecret and "
     "oauthkey, or register it as a web application"
 )
@@ -115,7 +115,7 @@ _TRAPS: Final = (
     (r"AADSTS(50194|50059)\b", ONE_TENANT),
     (r"AADSTS700016\b", NO_APPLICATION),
     (r"AADSTS(50020|50034|90002)\b", OTHER_TENANT),
-    (r"AADSTS700025\b", NO_SECRET),
+    (r"AADSTS700025\b", PUBLIC_HAS_NONE),
     (r"AADSTS70043\b", SIGN_IN_FREQUENCY),
     (r"AADSTS(50076|50079|50158|50173|700082|700084)\b", MORE_PROOF),
     (r"AADSTS50105\b", NOT_ASSIGNED),

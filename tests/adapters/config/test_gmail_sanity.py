@@ -10,8 +10,8 @@ import pytest
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.errors import ConfigErrors
 from mailhaul.adapters.config.load import Configuration, load
-from mailhaul.adapters.sinks.kinds import chosen_sink
 from mailhaul.adapters.oauth.grants import Issuer
+from mailhaul.adapters.sinks.kinds import chosen_sink
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.tokens import oauth_account, uses_of
 

@@ -6,7 +6,6 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread
@@ -50,12 +49,11 @@ def caller(tmp_path: Path) -> Caller:
 
 
 @pytest.fixture(autouse=True)
-def unread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "_told", set())
     monkeypatch.setattr(secrets, "_variables", {})
     monkeypatch.setattr(secrets, "_descriptors", {})
     monkeypatch.setattr(secrets, "_read_descriptors", set())
-    yield
 
 
 def account(text: str, caller: Caller) -> AccountSettings:

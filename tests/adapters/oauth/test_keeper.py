@@ -457,7 +457,8 @@ async def use(keeper: TokenKeeper, *, accepted: bool) -> None:
     token = await keeper.token()
     if accepted:
         await keeper.accepted()
-    elif await keeper.replacement(token) is None:
+    else:
+        await keeper.replacement(token)
         await keeper.refused("535 5.7.139 SmtpClientAuthentication is disabled")
 
 

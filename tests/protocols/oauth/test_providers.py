@@ -116,7 +116,7 @@ def test_a_permission_that_the_user_left_out_is_found() -> None:
             *("microsoft", "code", "invalid_client"),
             "AADSTS700025: Client is public so neither 'client_assertion' nor 'client_secret' "
             "should be presented.",
-            advice.NO_SECRET,
+            advice.PUBLIC_HAS_NONE,
         ),
         (
             *("microsoft", "device", "invalid_grant"),

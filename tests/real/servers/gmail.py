@@ -371,7 +371,9 @@ def _check_target(path: str, user: str) -> bool:
     """Return whether a path is that for uploads. Raises Refused unless it is one of ``user``."""
     uploading = path.startswith(UPLOAD)
     whose = path.removeprefix(UPLOAD if uploading else PLAIN).split("/")[0]
-    if path not in {f"{start}{whose}{end}" for start in (UPLOAD, PLAIN) for end in (IMPORT, INSERT)}:
+    if path not in {
+        f"{start}{whose}{end}" for start in (UPLOAD, PLAIN) for end in (IMPORT, INSERT)
+    }:
         raise Refused(404, "notFound", "Not Found")
     if unquote(whose) not in {"me", user}:
         raise Refused(403, "forbidden", f"Delegation denied for {user}")
