@@ -303,7 +303,7 @@ class GmailSink:
     def note_stored(self) -> None:
         """Note that a message is in Gmail: the next one may have another token and short pauses.
 
-        Not sooner: one message whose requests succeed and fail in turn must come to an end.
+        Not sooner: the requests of one message may succeed and fail in turn, and must end.
         """
         self._replaced, self._pause = False, PAUSES[0]
 
