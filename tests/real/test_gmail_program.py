@@ -18,7 +18,8 @@ import pytest
 import trustme
 
 from mailhaul.adapters.oauth.accounts import owner_of
-from mailhaul.adapters.oauth.store import SavedToken, TokenStore
+from mailhaul.adapters.oauth.saved import SavedToken
+from mailhaul.adapters.oauth.store import TokenStore
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
 from mailhaul.servers.logins import Logins

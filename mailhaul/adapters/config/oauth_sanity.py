@@ -164,8 +164,8 @@ def oauth_warnings(account: AccountSettings) -> Iterator[ConfigWarning]:
 def token_warnings(account: AccountSettings) -> Iterator[ConfigWarning]:
     """Yield where a token would go without TLS, or over TLS that anybody can take part in.
 
-    Anyone who gets it may use it as the user, until it expires. A connection on this machine or by a
-    command of the user is protected in another way.
+    Anyone who gets it may use it as the user, until it expires. A connection on this machine, or by
+    a command of the user, is protected in another way.
     """
     if account.auth in TOKEN_AUTHS and account.plugin is None and not is_loopback(account.host):
         yield from _unprotected_source(account)

@@ -189,7 +189,7 @@ def read_document(data: bytes) -> tuple[TokenOwner, SavedToken] | None:
     try:
         names = found["owner"]
         owner = TokenOwner(*(text(names[name]) for name in TokenOwner.__match_args__))
-        fields = {
+        fields: dict[str, Any] = {
             name: field_of(name, found.get(name), getattr(NOTHING, name))
             for name in SavedToken.__match_args__
         }
@@ -227,12 +227,11 @@ def field_of(name: str, value: Any, default: Any) -> object:
 
 def refusal_of(value: Any) -> Refusal:
     """Return the refusal in a JSON object. Raises ValueError, TypeError and AttributeError."""
-    return Refusal(
-        **{
-            name: type(default)(value.get(name, default))
-            for name, default in Refusal.field_defaults.items()
-        }
-    )
+    fields: dict[str, Any] = {}
+    for name in Refusal.__match_args__:
+        default: Any = getattr(NEVER_REFUSED, name)
+        fields[name] = type(default)(value.get(name, default))
+    return Refusal(**fields)
 
 
 def text(value: object) -> str:

@@ -163,7 +163,7 @@ class Scheduler:
         watched: Counter[tuple[str, str]] = Counter()
         running = iter(self.jobs)
         for one, count in zip(self._accounts, self._jobs_of, strict=True):
-            jobs = list(islice(running, count))
+            jobs: Sequence[Job] = list(islice(running, count))
             if (one.host, one.remote_user) in users:
                 try:
                     jobs = self._jobs_for_one(one, watched)
