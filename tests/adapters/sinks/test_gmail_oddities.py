@@ -131,7 +131,7 @@ def test_the_page_of_a_proxy_is_no_result_of_a_search(tmp_path: Path) -> None:
 
 def test_a_question_that_is_refused_says_nothing_about_the_message(tmp_path: Path) -> None:
     world = make(tmp_path, text(1), text(2))
-    world.gmail.take_fault = lost_then_refused(world)  # type: ignore[method-assign]
+    world.gmail.take_fault = lost_then_refused(world)  # type: ignore[method-assign, assignment]
     assert world.run() is ExitCode.SUCCESS
     assert world.outcomes[0][0] is Verdict.ACCEPTED
     assert world.stored == [text(1), text(2)]
