@@ -12,9 +12,9 @@ from mailhaul.flows.channel import Channel
 from mailhaul.flows.requests import Close, Sleep, Wait
 from mailhaul.protocols.outbox import Outbox
 from mailhaul.protocols.secret import Secret
+from tests.real.servers.gmail import Request, Service
+from tests.real.servers.gmail_uploads import Answer, Refused, bad_request
 
-from ..real.servers.gmail import Request, Service
-from ..real.servers.gmail_uploads import Answer, Refused, bad_request
 from .faults import Fault, Kind
 
 if TYPE_CHECKING:
@@ -138,7 +138,10 @@ class FaultyGmail:
         asks = request.method == "PUT" and not self._machine.body
         at = BEGIN if request.method == "POST" else ASK if asks else TEXT
         fault = self.world.due(at)
-        if fault is None:
+        if at == ASK and self.world.refuses_question:
+            self.world.refuses_question = False
+            self.refuse(bad_request("Invalid upload").answer())
+        elif fault is None:
             self.obey()
         else:
             # What was said before is on its way.
@@ -222,7 +225,12 @@ async def show_page(service: FaultyGmail, fault: Fault) -> None:
 
 
 async def refuse_question(service: FaultyGmail, fault: Fault) -> None:
-    service.refuse(bad_request("Invalid upload").answer())
+    """Lose the answer to a text, or the text, and say nothing of it afterwards."""
+    if fault.amount % 2:
+        service.done()
+    service.keep(0)
+    service.world.refuses_question = True
+    raise Gone
 
 
 ANYWHERE = (BEGIN, TEXT, ASK)
@@ -248,6 +256,6 @@ FAULTS = {
         "the sender is refused", SENDING, refusing(400, "invalidArgument", "Invalid From header")
     ),
     "gmail page": Kind("a proxy answers", ANYWHERE, show_page),
-    "gmail no question": Kind("the question is refused", (ASK,), refuse_question, copies=1),
+    "gmail no question": Kind("the question is refused", (TEXT,), refuse_question, copies=1),
     "gmail forgets": Kind("the uploads have expired", (TEXT, ASK), forget_uploads, copies=1),
 }

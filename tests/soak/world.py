@@ -50,8 +50,8 @@ from mailhaul.runtimes.simulated import Killed
 from mailhaul.servers.mailboxes import Mailbox, Message
 from mailhaul.servers.pop3 import Maildrop
 from mailhaul.servers.smtp import MemorySink
+from tests.real.servers.gmail import Service
 
-from ..real.servers.gmail import Service
 from .disk import Disk, in_place_of_os
 from .faults import ALL, ALL_AGAIN, FOR_EVER, Fault, Faults
 from .files import BATCH, MAILBOX, Copies, in_batch, in_mailbox
@@ -187,6 +187,7 @@ class World:
         self.received = MemorySink()
         self.gmail = Service()
         self.gmail.url = "https://sink:2"
+        self.refuses_question = False
         self.disk = Disk(self.due)
         drawn = {fault.name for poll in scenario.faults for fault in poll}
         self.ledger = MemoryLedger(lambda: self.now, self.due, bool(drawn & POWER_LOSS))
