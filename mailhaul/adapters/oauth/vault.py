@@ -91,6 +91,10 @@ class KeyringStore(TokenStore):
             return there
         kept = self._kept(item)
         if kept is None:
+            now = self._content()
+            if now is not None and json_of(now).get(ITEM) != item:
+                # Another program has renewed the token in the meantime.
+                return self._decoded(now)
             raise self._failure(
                 'its tokens are not in the keyring; remove the file and use "mailhaul login"'
             )
@@ -144,13 +148,19 @@ class KeyringStore(TokenStore):
             self._owner, replace(token, **blank), **{ITEM: item, FORMER: sorted(self._old_items)}
         )
 
+    def _content(self) -> bytes | None:
+        """Return what is in the file now; None if it cannot be read."""
+        try:
+            return read_file(self.path, SMALL)
+        except OSError:
+            return None
+
     def _note_old_items(self) -> None:
         """Note which entries are no longer needed once the file has been replaced."""
-        with suppress(OSError):
-            there = json_of(read_file(self.path, SMALL))
-            for item in (there.get(ITEM), *(there.get(FORMER) or ())):
-                if isinstance(item, str):
-                    self._old_items.add(item)
+        there = json_of(self._content() or b"")
+        for item in (there.get(ITEM), *(there.get(FORMER) or ())):
+            if isinstance(item, str):
+                self._old_items.add(item)
 
     def _replaced(self) -> None:
         """Remove the entries that are no longer used, if that is possible."""

@@ -152,6 +152,27 @@ def test_an_entry_that_somebody_removed_is_named(world: KeyringWorld, keyring: F
         world.token()
 
 
+def test_a_program_that_renews_meanwhile_does_not_disturb(
+    world: KeyringWorld, keyring: FakeKeyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry is gone that the file named when it was read."""
+    usual, other = keyring.get_password, world.make_store(world.folder, world.account.owner)
+
+    def renew_first(service_name: str, username: str) -> str | None:
+        monkeypatch.setattr(keyring, "get_password", usual)
+        assert other.try_lock()
+        other.save(SavedToken(refresh=Secret(b"newer")))
+        other.unlock()
+        return usual(service_name, username)
+
+    monkeypatch.setattr(keyring, "get_password", renew_first)
+    # As the keyring is asked by one at a time, the other program is told apart from this one.
+    monkeypatch.setattr(vault, "in_keyring", lambda work, patience: work(keyring))
+    found = world.store.load().refresh
+    assert found
+    assert found.reveal() == b"newer"
+
+
 def test_a_removed_token_leaves_nothing(world: KeyringWorld, keyring: FakeKeyring) -> None:
     world.token()
     world.run(world.keeper().forget())
