@@ -35,7 +35,8 @@ USER = "ann@example.org"
 TOKEN = "a-token-of-ann"
 USERS = {b"joe": b"sesame", b"jim": b"sesame"}
 TEXTS = [
-    b"Message-ID: <%d@x>\r\nSubject: %d\r\n\r\n%b\r\n" % (n, n, b"x" * 3000 * n) for n in (1, 2, 3)
+    b"Message-ID: <%d@x>\r\nFrom: a@x\r\nSubject: %d\r\n\r\n%b\r\n" % (n, n, b"x" * 3000 * n)
+    for n in (1, 2, 3)
 ]
 
 
