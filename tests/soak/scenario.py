@@ -72,7 +72,7 @@ def draw_scenario(seed: int, possible: Possible) -> Scenario:
     of_gmail = Random(f"{seed} gmail")
     source = random.choice(("imap", "imap", "pop3"))
     sink = random.choice(("smtp", "lmtp", "maildir", "mda", "append", "bsmtp", "mbox"))
-    if of_gmail.random() < 0.1:
+    if sink in {"lmtp", "mbox"} and of_gmail.random() < 0.35:
         sink = "gmail"
     texts = [draw_text(random, seed, number) for number in range(random.randrange(7))]
     options = draw_options(random)
