@@ -221,7 +221,8 @@ def refusing(status: int, reason: str, words: str, **headers: str) -> Act:
 
 
 async def show_page(service: FaultyGmail, fault: Fault) -> None:
-    service.refuse(PAGE)
+    trouble = Refused(503, "backendError", "Backend Error").answer()
+    service.refuse(trouble if fault.amount % 2 else PAGE)
 
 
 async def refuse_question(service: FaultyGmail, fault: Fault) -> None:
@@ -241,11 +242,8 @@ FAULTS = {
     "gmail half": Kind("only some octets of the text arrive", (TEXT,), keep_half),
     "gmail silence": Kind("nothing for an hour", ANYWHERE, fall_silent),
     "gmail slow": Kind("some seconds", ANYWHERE, be_slow),
-    "gmail 503": Kind("trouble", ANYWHERE, refusing(503, "backendError", "Backend Error")),
-    "gmail 401": Kind("another token", ANYWHERE, refusing(401, "authError", "Invalid Credentials")),
-    "gmail 429": Kind(
-        "too many requests", ANYWHERE, refusing(429, "rateLimitExceeded", "Too fast")
-    ),
+    "gmail 401": Kind("another token", SENDING, refusing(401, "authError", "Invalid Credentials")),
+    "gmail 429": Kind("too many requests", SENDING, refusing(429, "rateLimitExceeded", "Too fast")),
     "gmail rest": Kind(
         "too many requests, for long",
         ANYWHERE,
@@ -255,7 +253,7 @@ FAULTS = {
     "gmail From": Kind(
         "the sender is refused", SENDING, refusing(400, "invalidArgument", "Invalid From header")
     ),
-    "gmail page": Kind("a proxy answers", ANYWHERE, show_page),
+    "gmail page": Kind("trouble, or a proxy answers", SENDING, show_page),
     "gmail no question": Kind("the question is refused", (TEXT,), refuse_question, copies=1),
     "gmail forgets": Kind("the uploads have expired", (TEXT, ASK), forget_uploads, copies=1),
 }
