@@ -56,6 +56,10 @@ class ServerRefused(PollFailed):
     """
 
 
+class RefusedHere(PollFailed):
+    """A server has refused tokens a short time ago and is not tried; another one may take them."""
+
+
 class SinkUnavailable(PollFailed):
     """No sink of this account can be reached. Messages not yet accepted stay on the server."""
 

@@ -25,7 +25,8 @@ from mailhaul.adapters.ledger.alerts import AlertBook
 from mailhaul.adapters.ledger.results import entry_results
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.oauth.accounts import owner_of
-from mailhaul.adapters.oauth.store import SavedToken, TokenStore
+from mailhaul.adapters.oauth.saved import SavedToken
+from mailhaul.adapters.oauth.store import TokenStore
 from mailhaul.apps.daemon.scheduler import Scheduler
 from mailhaul.apps.daemon.service import woken_jobs
 from mailhaul.apps.polls import tokens as tokens_module

@@ -145,6 +145,7 @@ EXPECTED: dict[str, tuple[str, Callable[[Running, PollContext], bool]]] = {
     "progress": ("set no progress", of_polls("progress", False)),
     "metrics": ("set metrics '127.0.0.1:0'", serves_metrics),
     "metricsanywhere": ("set metricsanywhere", of_polls("metricsanywhere", True)),
+    "oauthstore": ("set oauthstore keyring", of_polls("oauthstore", "keyring")),
     # For other programs.
     "properties": ("set properties x", lambda daemon, context: True),
 }

@@ -16,7 +16,8 @@ import trio
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
-from mailhaul.adapters.oauth.store import SavedToken, TokenStore
+from mailhaul.adapters.oauth.saved import SavedToken
+from mailhaul.adapters.oauth.store import TokenStore
 from mailhaul.apps.daemon import service as service_module
 from mailhaul.apps.daemon.service import Service, with_known_password
 from mailhaul.apps.polls import limited
@@ -119,19 +120,19 @@ def test_a_corrected_file_ends_the_wait_after_a_refused_login(
 
 
 @pytest.mark.parametrize(
-    ("options", "use", "user"),
+    ("options", "user"),
     [
-        ("auth oauth oauthissuer gmail oauthclient id user joe", "imap", "joe"),
-        ("oauthissuer gmail oauthclient id user joe pass x gmail ann@x", "gmail-insert", "ann@x"),
+        ("auth oauth oauthissuer gmail oauthclient id user joe", "joe"),
+        ("oauthissuer gmail oauthclient id user joe pass x gmail ann@x", "ann@x"),
     ],
 )
 def test_a_consent_ends_the_wait_of_an_account_with_oauth(
-    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, options: str, use: str, user: str
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, options: str, user: str
 ) -> None:
     codes: list[ExitCode] = []
 
     async def poll(settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
-        account = oauth_account(settings, context, use, user)
+        account = oauth_account(settings, context, user)
         store = TokenStore(context.tokens, account.owner)
         stores.append(store)
         kind = "" if store.load().refresh else "consent"

@@ -345,6 +345,31 @@ def test_many_accounts_are_taken_apart_together(
     assert compared <= 800
 
 
+def test_an_entry_that_cannot_be_taken_apart_ends_neither_the_others_nor_the_daemon(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.pool.notifies = False
+
+    def fail(settings: AccountSettings, *values: Any, **named: Any) -> Iterator[Job]:
+        if settings.remote_user == "u0" and named.get("apart"):
+            raise ZeroDivisionError
+        return jobs_for(settings, *values, **named)
+
+    monkeypatch.setattr("mailhaul.apps.daemon.scheduler.jobs_for", fail)
+
+    async def story() -> None:
+        await trio.sleep(200)
+        names = [job.name for job in world.scheduler.jobs]
+        assert names == ["u0@h0 (2 folders)", "u1@h1 (A)", "u1@h1 (B)"]
+        assert [state_of(job) for job in world.scheduler.jobs[1:]] == ["watching"] * 2
+        # It is polled all the same.
+        assert world.pool.boxes["u0"].polls > 2
+
+    world.run(story, entries(2, "folder A,B idle"), 60.0)
+    assert world.said[0].startswith("u0@h0: internal error, please report it: ZeroDivisionError")
+    assert len(world.said) <= 4
+
+
 def test_no_user_has_more_connections_than_his_budget(world: World) -> None:
     world.pool.notifies = False
 

@@ -15,7 +15,7 @@ from mailhaul.adapters.ledger.quarantine import stuck
 from mailhaul.adapters.ledger.results import EntryResult, Waiting
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.oauth.accounts import TokenOwner
-from mailhaul.adapters.oauth.store import SavedToken
+from mailhaul.adapters.oauth.saved import SavedToken
 from mailhaul.apps.cli import about, ledger, login_list, quarantine
 from mailhaul.apps.cli.commands import Misused
 from mailhaul.apps.cli.schema import SCHEMAS, schema, schema_of

@@ -57,6 +57,7 @@ class SignIn:
         path = self.home / "rc"
         path.write_text(rc)
         path.chmod(0o600)
+        known = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
         return subprocess.Popen(
             [sys.executable, "-m", "mailhaul", *arguments, "-f", str(path)],
             cwd=self.home,
@@ -65,6 +66,7 @@ class SignIn:
             stderr=subprocess.STDOUT,
             text=True,
             env={
+                **known,
                 "PATH": os.environ.get("PATH", os.defpath),
                 "HOME": str(self.home),
                 "FETCHMAILHOME": str(self.home),

@@ -18,7 +18,8 @@ import pytest
 import trustme
 
 from mailhaul.adapters.oauth.accounts import owner_of
-from mailhaul.adapters.oauth.store import SavedToken, TokenStore
+from mailhaul.adapters.oauth.saved import SavedToken
+from mailhaul.adapters.oauth.store import TokenStore
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
 from mailhaul.servers.logins import Logins
@@ -34,7 +35,8 @@ USER = "ann@example.org"
 TOKEN = "a-token-of-ann"
 USERS = {b"joe": b"sesame", b"jim": b"sesame"}
 TEXTS = [
-    b"Message-ID: <%d@x>\r\nSubject: %d\r\n\r\n%b\r\n" % (n, n, b"x" * 3000 * n) for n in (1, 2, 3)
+    b"Message-ID: <%d@x>\r\nFrom: a@x\r\nSubject: %d\r\n\r\n%b\r\n" % (n, n, b"x" * 3000 * n)
+    for n in (1, 2, 3)
 ]
 
 

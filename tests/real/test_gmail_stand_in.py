@@ -19,6 +19,7 @@ from .servers.certificates import Certificate
 from .servers.gmail import LIMITS, Gmail
 from .servers.gmail_uploads import CHUNK
 
+SENDER = b"From: a@x\r\n"
 TOKEN = "token-of-ann"
 IMPORT = "/upload/gmail/v1/users/me/messages/import"
 LINE_CUT = (ConnectionError, ssl.SSLError)
@@ -134,13 +135,30 @@ def client(gmail: Gmail, context: ssl.SSLContext) -> Client:
 
 
 def test_a_simple_upload_is_kept_octet_for_octet(gmail: Gmail, client: Client) -> None:
-    message = bytes(range(256)) + b"\r\n.\r\n--\nbare\rcr"
+    message = SENDER + b"\r\n" + bytes(range(256)) + b"\r\n.\r\n--\nbare\rcr"
     reply = client.media(message, "&neverMarkSpam=true&processForCalendar=false")
     assert reply.status == 200
     [kept] = gmail.messages
     assert (kept.id, kept.user) == (reply.value["id"], "ann@example.org")
     assert (kept.octets, kept.labels) == (message, ())
     assert kept.query["neverMarkSpam"] == "true"
+
+
+@pytest.mark.parametrize("senders", [b"", SENDER * 2, b"From: nobody\r\n"])
+def test_only_an_insertion_takes_a_message_without_exactly_one_sender(
+    gmail: Gmail, client: Client, senders: bytes
+) -> None:
+    message = senders + b"Subject: x\r\n\r\nFrom: the text\r\n"
+    reply = client.media(message)
+    assert (reply.status, reply.reason) == (400, "invalidArgument")
+    about = {"Content_Type": "message/rfc822"}
+    path = IMPORT.removesuffix("/import")
+    assert client.send("POST", f"{path}?uploadType=media", message, **about).status == 200
+    [kept] = gmail.messages
+    assert (kept.octets, kept.inserted) == (message, True)
+    # An insertion decides nothing about spam.
+    refused = client.send("POST", f"{path}?uploadType=media&neverMarkSpam=true", message, **about)
+    assert refused.status == 400
 
 
 def test_the_same_message_twice_makes_two(gmail: Gmail, client: Client) -> None:
@@ -155,7 +173,9 @@ def multipart(metadata: str, message: bytes, *, more: str = "") -> bytes:
     return head.encode() + media.encode() + message + b"\r\n--b--\r\n"
 
 
-@pytest.mark.parametrize("message", [simple(), b"no end", b"\r\n", b"a\r\n\r\n--c\r\n"])
+@pytest.mark.parametrize(
+    "message", [simple(), SENDER + b"no end", SENDER + b"\r\n", SENDER + b"\r\n--c\r\n"]
+)
 def test_a_multipart_upload_has_labels(gmail: Gmail, client: Client, message: bytes) -> None:
     gmail.store.labels.add("Label_7")
     body = multipart('{"labelIds": ["INBOX", "UNREAD", "Label_7"]}', message)
@@ -328,8 +348,8 @@ def test_a_message_beyond_the_limit_is_refused_before_it_is_sent(
     about = {"X_Upload_Content_Length": "1001", "Content_Type": "application/json"}
     reply = client.send("POST", f"{IMPORT}?uploadType=resumable", b"{}", **about)
     assert (reply.status, reply.reason) == (413, "uploadTooLarge")
-    assert client.media(b"x" * 1001).status == 413
-    assert client.media(b"x" * 1000).status == 200
+    assert client.media(SENDER + b"x" * (1001 - len(SENDER))).status == 413
+    assert client.media(SENDER + b"x" * (1000 - len(SENDER))).status == 200
 
 
 def test_a_connection_carries_several_requests(gmail: Gmail, context: ssl.SSLContext) -> None:

@@ -4,7 +4,8 @@ The issuer ends a consent when a used refresh token comes again. Between its ans
 nobody can help: a kill there is survived only with an issuer that takes the former token for some
 seconds more, as many do. A signal that a program can handle waits for the file.
 
-Few here, 500 with ``make soak``.
+Few here, 500 with ``make soak`` (MAILHAUL_SOAK=1), which takes up to an hour on a busy machine and
+shows how far it is.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ pytestmark = pytest.mark.real
 SOAK = bool(os.environ.get("MAILHAUL_SOAK"))
 KILLS = 500 if SOAK else 8
 SIGNALS = 100 if SOAK else 8
+CHECK_EVERY = 5
+"""Kills between two runs to the end: a consent that is lost stays lost until one of them."""
 CONSENT_NEEDED = 3
 """The exit code of a run without a consent."""
 UNREACHABLE = 2
@@ -73,11 +76,26 @@ class Killed:
     def check(self) -> None:
         """Run to the end; count a consent that was lost, and give it again."""
         code, out = self.signing.run(self.rc)
-        if code == CONSENT_NEEDED:
-            self.lost += 1
-            self.signing.log_in(self.rc)
-        else:
+        if not self.is_lost(code):
             assert code == UNREACHABLE, out
+
+    def is_lost(self, code: int) -> bool:
+        """Count a consent that was lost, and give it again."""
+        if code != CONSENT_NEEDED:
+            return False
+        self.lost += 1
+        self.signing.log_in(self.rc)
+        return True
+
+    def strike_until(self, hits: int, number: int) -> None:
+        """End so many runs by a signal, and look after the consent from time to time."""
+        while self.hits < hits:
+            self.strike(number)
+            if self.hits % CHECK_EVERY == 0:
+                self.check()
+            if self.hits % 50 == 0:
+                self.report()
+        self.check()
 
     def strike(self, number: int) -> None:
         """End a run by a signal at some moment.
@@ -94,7 +112,7 @@ class Killed:
         except subprocess.TimeoutExpired:
             self.hits += 1
             program.send_signal(number)
-        self.signing.end(program)
+        self.is_lost(self.signing.end(program)[0])
         self.renewing += self.is_renewing()
         # The fault of a run that was ended early.
         self.signing.issuer.clear_faults()
@@ -104,7 +122,10 @@ class Killed:
         return any(self.signing.home.rglob("*.json.new"))
 
     def report(self) -> None:
-        print(f"{self.hits} hits, {self.renewing} while renewing, {self.lost} consents lost")
+        print(
+            f"{self.hits} hits, {self.renewing} while renewing, {self.lost} consents lost",
+            flush=True,
+        )
 
 
 @pytest.fixture
@@ -122,9 +143,7 @@ def test_no_kill_loses_a_consent_of_an_issuer_with_a_grace_period(
 ) -> None:
     killed = Killed(signing, mode)
     signing.issuer.set(grace=60)
-    while killed.hits < KILLS:
-        killed.strike(signal.SIGKILL)
-        killed.check()
+    killed.strike_until(KILLS, signal.SIGKILL)
     killed.report()
     assert killed.lost == 0
     assert killed.renewing > 0
@@ -133,9 +152,7 @@ def test_no_kill_loses_a_consent_of_an_issuer_with_a_grace_period(
 @pytest.mark.parametrize("mode", MODES)
 def test_no_signal_loses_a_consent_of_any_issuer(signing: SignIn, mode: str) -> None:
     killed = Killed(signing, mode)
-    while killed.hits < SIGNALS:
-        killed.strike(signal.SIGTERM)
-        killed.check()
+    killed.strike_until(SIGNALS, signal.SIGTERM)
     killed.report()
     assert killed.lost == 0
 

@@ -22,6 +22,7 @@ from mailhaul.adapters import folders
 from mailhaul.adapters.sinks import (
     bsmtp,
     bsmtp_mend,
+    gmail_delivery,
     imap_append,
     maildir,
     maildir_copies,
@@ -298,6 +299,7 @@ MODULES = (
     bsmtp,
     bsmtp_mend,
     folders,
+    gmail_delivery,
     imap_append,
     maildir,
     maildir_copies,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     dialogue,
     disk,
+    gmail_sink,
     imap_source,
     ledger,
     lines,
@@ -20,6 +21,7 @@ TABLES = (
     imap_source.FAULTS,
     pop3_source.FAULTS,
     smtp_sink.FAULTS,
+    gmail_sink.FAULTS,
     mda_sink.FAULTS,
     disk.FAULTS,
     ledger.FAULTS,
@@ -35,7 +37,7 @@ def possible(source: str, sink: str) -> list[tuple[str, str]]:
     """Return what may go wrong between this source and this sink, and where."""
     dialogue = "smtp" if sink in {"smtp", "lmtp"} else sink
     places = {source, f"between {source}", "process", "ledger", "line source", dialogue}
-    if dialogue in {"smtp", "append"}:
+    if dialogue in {"smtp", "append", "gmail"}:
         places.add("line sink")
     if dialogue != "smtp":
         places.add("disk")

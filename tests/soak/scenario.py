@@ -71,8 +71,11 @@ def draw_scenario(seed: int, possible: Possible) -> Scenario:
     random = Random(seed)
     # What was added later is drawn apart: seeds known to fail stay as they are.
     others = Random(f"{seed} others")
+    of_gmail = Random(f"{seed} gmail")
     source = random.choice(("imap", "imap", "pop3"))
     sink = random.choice(("smtp", "lmtp", "maildir", "mda", "append", "bsmtp", "mbox"))
+    if sink in {"lmtp", "mbox"} and of_gmail.random() < 0.35:
+        sink = "gmail"
     texts = [draw_text(random, seed, number) for number in range(random.randrange(7))]
     options = draw_options(random)
     options |= draw_retention(Random(f"{seed} retention"), options)

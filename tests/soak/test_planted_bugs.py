@@ -13,6 +13,7 @@ from mailhaul.adapters import folders
 from mailhaul.adapters.ledger.page import SqlitePage
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.sinks import bsmtp, maildir, mda
+from mailhaul.adapters.sinks.gmail_delivery import GmailDelivery
 from mailhaul.adapters.sinks.imap_append import AppendDelivery
 from mailhaul.adapters.sinks.maildir import MaildirSink
 from mailhaul.adapters.sinks.smtp_parallel import ParallelDelivery
@@ -368,3 +369,23 @@ def test_names_of_offers_that_are_not_synced_show(
 ) -> None:
     monkeypatch.setattr(MaildirSink, "finds_offers", False)
     assert "copies too many" in complaint_within(60_000, "maildir", has("power loss in a call"))
+
+
+def test_an_upload_that_is_not_in_the_ledger_shows_within_5000_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def forget(self: GmailDelivery, text: str) -> None:
+        """Record nothing."""
+
+    monkeypatch.setattr(GmailDelivery, "_record", forget)
+    assert "copies too many" in complaint_within(5000, "gmail", KILL, known=4_003)
+
+
+def test_an_upload_that_cannot_be_asked_and_counts_shows_within_100_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def accept(self: GmailDelivery) -> None:
+        self._accept()
+
+    monkeypatch.setattr(GmailDelivery, "_restart", accept)
+    assert LOSS.search(complaint_within(100, "gmail"))

@@ -12,9 +12,12 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+from mailhaul.adapters.http.client import HttpOptions
 from mailhaul.adapters.ledger.retention import confirm, mailboxes_of
+from mailhaul.adapters.ledger.uploads import Uploads
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sinks.bsmtp import BsmtpSink
+from mailhaul.adapters.sinks.gmail import GmailSink, Target
 from mailhaul.adapters.sinks.imap_append import ImapAppendSink
 from mailhaul.adapters.sinks.maildir import MaildirSink
 from mailhaul.adapters.sinks.mbox import MboxSink
@@ -36,6 +39,7 @@ from mailhaul.flows.requests import Address, Flow, Pipe, RuntimeFault, Sleep, Tc
 from mailhaul.flows.sink import Sink
 from mailhaul.flows.source import Source
 from mailhaul.protocols.errors import ProtocolError
+from mailhaul.protocols.gmail.requests import Importer
 from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.message.bounce import BounceContext
 from mailhaul.protocols.message.outgoing import HeaderRules
@@ -46,11 +50,13 @@ from mailhaul.protocols.smtp.server import SmtpServer
 from mailhaul.runtimes.simulated import Killed
 from mailhaul.servers.mailboxes import Mailbox, Message
 from mailhaul.servers.pop3 import Maildrop
-from mailhaul.servers.smtp import MemorySink, Received
+from mailhaul.servers.smtp import MemorySink
+from tests.real.servers.gmail import Service
 
 from .disk import Disk, in_place_of_os
 from .faults import ALL, ALL_AGAIN, FOR_EVER, Fault, Faults
 from .files import BATCH, MAILBOX, Copies, in_batch, in_mailbox
+from .gmail_sink import USER, FaultyGmail, HttpPeer, Tokens
 from .imap_source import FaultyImap
 from .kinds import KINDS
 from .ledger import MemoryLedger
@@ -76,6 +82,8 @@ TEXTS = frozenset({"imap UidFetch", "pop3 Top", "pop3 Retrieve"})
 """Where a message is read."""
 LEAVES_LANES = {"kill", "blackout", "kill in a call", "ledger full"}
 """What leaves verdicts unknown: of one message, or of as many as the sink has lanes."""
+LEFT_TO_GMAIL = {"kill", "blackout", "kill in a call"}
+"""After these no message may come twice: its upload is in the ledger before its text is sent."""
 POWER_LOSS = {"power loss", "power loss in a call"}
 KILLED = Fault("kill", "process step", 1, 1, 0)
 """Stands for a death that another table has drawn."""
@@ -105,9 +113,9 @@ class WatchedMailbox(Mailbox):
         self._messages = messages
 
 
-def is_bounce(message: Received) -> bool:
+def is_bounce(text: bytes) -> bool:
     """Whether a message tells that another one could not be delivered (RFC 3464)."""
-    return b"\r\nContent-Type: multipart/report" in message.text
+    return b"\r\nContent-Type: multipart/report" in text
 
 
 def access_to(peer: str, address: Address, tls: TlsMode = TlsMode.NEVER) -> Access:
@@ -178,6 +186,9 @@ class World:
         self.target = Mailbox()
         self.maildrop = Maildrop(self.inbox)
         self.received = MemorySink()
+        self.gmail = Service()
+        self.gmail.url = "https://sink:2"
+        self.refuses_question = False
         self.disk = Disk(self.due)
         drawn = {fault.name for poll in scenario.faults for fault in poll}
         self.ledger = MemoryLedger(lambda: self.now, self.due, bool(drawn & POWER_LOSS))
@@ -207,6 +218,9 @@ class World:
         copies = KINDS[fault.name].excuses(fault.at)
         if self.scenario.sink == "maildir":
             copies = self._excused_by_maildir(fault, copies)
+        elif self.scenario.sink == "gmail" and fault.name in LEFT_TO_GMAIL:
+            # Whatever the process has forgotten, the upload is asked.
+            copies = 0
         elif fault.name in LEAVES_LANES:
             # As many commands or connections as were at work may have delivered.
             copies *= max(self.scenario.lanes, self.scenario.connections)
@@ -377,7 +391,9 @@ class World:
                 simulation.listen(address, ImapServer, self._serve_imap)
             else:
                 simulation.listen(address, Pop3Server, lambda link: FaultyPop3(link, self).run())
-        if scenario.sink == "append":
+        if scenario.sink == "gmail":
+            simulation.listen(SINK, HttpPeer, lambda link: FaultyGmail(link, self).run())
+        elif scenario.sink == "append":
             simulation.listen(SINK, ImapServer, self._serve_target)
         else:
             simulation.listen(SINK, self._smtp_server, lambda link: FaultySmtp(link, self).run())
@@ -459,6 +475,14 @@ class World:
                 return BsmtpSink(BATCH, "/tmp")
             case "mbox":
                 return MboxSink(MAILBOX, "here", "/tmp")
+            case "gmail":
+                return GmailSink(
+                    Target(Importer(USER, self.gmail.url)),
+                    Tokens(self.gmail),
+                    Uploads(self.ledger, self.sink_name),
+                    "/tmp",
+                    HttpOptions(timeout=20.0, environment={}),
+                )
             case "mda":
                 return MdaSink("mda %T", 20.0, "/tmp", split=True, lanes=self.scenario.lanes)
             case kind:
@@ -489,6 +513,9 @@ class World:
                 texts = [*self.disk.files("/Maildir/new"), *self.disk.files("/Maildir/cur")]
             case "append":
                 texts = [message.text for message in self.target.messages]
+            case "gmail":
+                found = (message.octets for message in self.gmail.messages)
+                texts = [text for text in found if not is_bounce(text)]
             case "bsmtp":
                 return in_batch(self.disk.content(BATCH))
             case "mbox":
@@ -501,7 +528,7 @@ class World:
         return Counter(
             (one.text, recipient)
             for one in self.received.messages
-            if not is_bounce(one)
+            if not is_bounce(one.text)
             for recipient in one.recipients
         )
 
@@ -511,7 +538,9 @@ class World:
         if all(copies[text, recipient] for recipient in self.recipients):
             return True
         header = text.partition(b"\r\n\r\n")[0]
-        return any(is_bounce(one) and header in one.text for one in self.received.messages)
+        texts = [one.text for one in self.received.messages]
+        texts += [one.octets for one in self.gmail.messages]
+        return any(is_bounce(one) and header in one for one in texts)
 
     def check_gone(self, message: Message) -> None:
         """A message leaves the mailbox only when the sink has it, or when others delete it."""

@@ -35,6 +35,11 @@ MAX_ERRORS: Final = 100
 MAX_DIGITS: Final = 18
 """Digits of a number."""
 
+ONE_ISSUER: Final = (
+    "an entry has one issuer: fetch in one entry into a Maildir and deliver from there, or use an "
+    "app password at one of the two servers"
+)
+
 _SPECIAL: Final = frozenset(
     {
         options.AUTH,
@@ -270,6 +275,7 @@ class _Parser:
         """Parse the argument of an option, which begins with the next token."""
         kind, name, values = option.kind, option.name, target.values
         target.places[name] = offset
+        issuer = values.get("oauthissuer")
         if kind == options.FLAG:
             values[name] = yes
         elif kind == options.HIDDEN:
@@ -290,6 +296,11 @@ class _Parser:
             self.special_value(option, yes, values)
         else:
             values[name] = self.string("a value")
+        if issuer is not None and issuer != values["oauthissuer"]:
+            # The last value of any other option counts, as in fetchmail.
+            place = self.rc.source.place(offset)
+            problem = f'a second "oauthissuer" in one entry, after {quoted(str(issuer))}'
+            self.errors.append(ConfigError(place, problem, hint=ONE_ISSUER))
 
     def number_value(self, name: str, values: dict[str, object]) -> None:
         number = self.number()

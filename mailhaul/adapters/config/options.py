@@ -114,6 +114,9 @@ SSL_MODES: Final = ("none", "wrapped", "starttls=may", "starttls=must")
 OAUTH_GRANTS: Final = ("code", "device", "client", "service")
 """How a token is got: authorization code, device flow, client credentials, service account."""
 
+OAUTH_STORES: Final = ("file", "keyring")
+"""Where tokens are kept: in the state folder, or in the keyring of the system."""
+
 OTHER_AUTHS: Final = ("password", "oauth")
 """How to log in where the mail goes to."""
 
@@ -294,6 +297,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         GLOBAL, "metricsanywhere", FLAG, False, "allow an address that other hosts can reach",
         negation=WORD, on="--metricsanywhere", own=True,
+    ),
+    Option(
+        GLOBAL, "oauthstore", TEXT, "file", "where the tokens of OAuth are kept", own=True,
+        choices=OAUTH_STORES,
     ),
     Option(GLOBAL, "properties", TEXT, None, "for other programs; ignored"),
     # Server options.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from ..sinks.kinds import DIRECT_SINKS
 from .errors import ConfigError, ConfigWarning, Finding, Place, did_you_mean, quoted
 from .options import OPTIONS, OWN_PATHS, SUPPORTED_AUTHS
-from .secret_table import KEYRING, SECRETS, VARIABLE
+from .secret_table import KEYRING, SECRETS, TOKEN_AUTHS, VARIABLE
 from .settings import AccountSettings, GlobalSettings
 from .values import service
 
@@ -80,6 +80,7 @@ def check(
         from .metrics_sanity import metrics_faults  # few rc files need it
 
         errors.extend(metrics_faults(settings))
+    errors.extend(one for one in _unknown_words(settings) if isinstance(one, ConfigError))
     for account in accounts:
         unknown = list(_unknown_words(account))
         errors.extend(finding for finding in unknown if isinstance(finding, ConfigError))
@@ -100,10 +101,12 @@ def _unsupported_error(place: Place, keyword: str, hint: str) -> ConfigError:
     return ConfigError(place, f"{quoted(keyword)} is not supported yet", hint=hint)
 
 
-def _unknown_words(account: AccountSettings) -> Iterator[ConfigError | ConfigWarning]:
+def _unknown_words(
+    account: AccountSettings | GlobalSettings,
+) -> Iterator[ConfigError | ConfigWarning]:
     """Yield the values that their options do not allow."""
     for option in OPTIONS:
-        value = getattr(account, option.name) if option.choices else None
+        value = getattr(account, option.name, None) if option.choices else None
         if value is None or option.choice(value) is not None:
             continue
         word, place = option.keywords[0], account.place(option.name)
@@ -338,6 +341,10 @@ def _suspicious_settings(account: AccountSettings, daemon: bool) -> Iterator[Con
         from .oauth_sanity import oauth_warnings
 
         yield from oauth_warnings(account)
+    if account.auth in TOKEN_AUTHS or account.appendauth == "oauth":
+        from .oauth_sanity import token_warnings
+
+        yield from token_warnings(account)
     if account.fetchread:
         yield from _useless_fetchread(account)
     if any(account.chose(name) for name in _READING):

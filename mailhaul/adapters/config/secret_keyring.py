@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from threading import Lock, Thread
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, TypeVar, cast
 
 from ...protocols.secret import Secret
 from .secret_commands import Patience
+
+T = TypeVar("T")
 
 CHECK_INTERVAL: Final = 0.1
 """Seconds between checks whether to wait any longer."""
@@ -36,20 +39,26 @@ class KeyringFailed(Exception):
         self.hint = hint
 
 
-class _Keyring(Protocol):
+class Keyring(Protocol):
     """The part of the package that is used."""
 
     def get_password(self, service_name: str, username: str) -> str | None: ...
 
+    def set_password(self, service_name: str, username: str, password: str) -> None: ...
 
-def ask_keyring(service: str, user: str, patience: Patience) -> Secret:
-    """Return the secret of a user of a service. Raises KeyringFailed."""
-    answer: list[str | Exception | None] = []
+    def delete_password(self, service_name: str, username: str) -> None: ...
 
-    def ask() -> None:
+
+def in_keyring(work: Callable[[Keyring], T], patience: Patience) -> T | None:
+    """Do something with the keyring in a thread of its own, as it may wait for the user.
+
+    Returns None if it was cancelled meanwhile. Raises KeyringFailed.
+    """
+    answer: list[T | Exception] = []
+
+    def run() -> None:
         try:
-            keyring = cast(_Keyring, import_module("keyring"))
-            answer.append(keyring.get_password(service, user))
+            answer.append(work(cast(Keyring, import_module("keyring"))))
         except Exception as error:
             # Each system's keyring has exceptions of its own.
             answer.append(error)
@@ -60,8 +69,7 @@ def ask_keyring(service: str, user: str, patience: Patience) -> Secret:
         while not _one_at_a_time.acquire(timeout=CHECK_INTERVAL):
             if patience.is_over():
                 raise KeyringFailed("the request was cancelled", "try again")
-        asking = Thread(target=ask, name="keyring", daemon=True)
-        asking.start()
+        asking = started(run)
         while asking.is_alive() and not patience.is_over():
             asking.join(CHECK_INTERVAL)
     except TimeoutError:
@@ -74,6 +82,26 @@ def ask_keyring(service: str, user: str, patience: Patience) -> Secret:
     if isinstance(found, Exception):
         name = type(found).__name__
         raise KeyringFailed(*PROBLEMS.get(name, (f"the keyring fails ({name})", UNLOCK)))
+    return found
+
+
+def started(run: Callable[[], None]) -> Thread:
+    """Return a thread that does this. Raises KeyringFailed, and the lock is free again."""
+    thread = Thread(target=run, name="keyring", daemon=True)
+    try:
+        thread.start()
+    except BaseException as error:
+        _one_at_a_time.release()
+        if not isinstance(error, RuntimeError):
+            raise
+        hint = "the system has too many threads or too little memory; try again later"
+        raise KeyringFailed("the keyring cannot be asked: no thread can be started", hint) from None
+    return thread
+
+
+def ask_keyring(service: str, user: str, patience: Patience) -> Secret:
+    """Return the secret of a user of a service. Raises KeyringFailed."""
+    found = in_keyring(lambda keyring: keyring.get_password(service, user), patience)
     if not found:
         problem = f'it has no password of user "{user}" for "{service}"'
         raise KeyringFailed(problem, STORE.format(service, user))

@@ -17,6 +17,8 @@ NO_PASSWORD: Final = frozenset(
     {"otp", "kerberos4", "kerberos5", "gssapi", "ssh", "external", "oauth"}
 )
 """Values of ``auth`` with which no password is sent."""
+TOKEN_AUTHS: Final = frozenset({"oauth", "oauthbearer", "xoauth2"})
+"""Values of ``auth`` with which a token is sent."""
 
 
 class SecretWay:

@@ -49,6 +49,10 @@ Stamp = tuple[int, int, int] | None
 """The time of change, the inode and the size of a file; None if it does not exist."""
 
 _descriptor_lock = Lock()
+_descriptors: dict[int, bytearray] = {}
+"""What has been read of each descriptor. It can be read only once, so nothing is forgotten."""
+_read_descriptors: set[int] = set()
+"""Those whose first line, or end, has come."""
 _variables: dict[str, bytes] = {}
 _told: set[str] = set()
 
@@ -209,12 +213,29 @@ class SecretReader:
         """Read a descriptor that the parent process has opened."""
         number = cast(int, argument)
         try:
-            with _descriptor_lock:
-                data = read_once(number)
+            data = self._read_descriptor(number)
         except OSError as error:
             problem = f"descriptor {number}: {error.strerror or error}"
             self._fail(problem, f"start mailhaul with it, as in: mailhaul {number}<FILE")
         return self._first_line(data, "write the password into it before mailhaul starts")
+
+    def _read_descriptor(self, number: int) -> bytes:
+        """Return the first line of a descriptor, or what comes until its end.
+
+        A writer may keep it open after the line. Raises TimeoutError or OSError.
+        """
+        while not _descriptor_lock.acquire(timeout=CHECK_INTERVAL):
+            if self.is_over():
+                return b""
+        try:
+            data = _descriptors.setdefault(number, bytearray())
+            if number not in _read_descriptors:
+                self._read_on(number, data)
+                if not self._cancelled:
+                    _read_descriptors.add(number)
+            return bytes(data)
+        finally:
+            _descriptor_lock.release()
 
     def _from_variable(self, argument: object) -> Secret:
         """Return the value that an environment variable had at the start."""
@@ -251,16 +272,20 @@ class SecretReader:
     def read_all(self, descriptor: int) -> bytes:
         """Return at most MAX_OCTETS, until the end of the data. Raises TimeoutError or OSError."""
         data = bytearray()
+        self._read_on(descriptor, data, until=b"")
+        return bytes(data)
+
+    def _read_on(self, descriptor: int, data: bytearray, until: bytes = b"\n") -> None:
+        """Add to ``data`` what comes, to the end or until it contains ``until``."""
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         while not self.is_over():
             if not poll.poll(CHECK_INTERVAL * 1000):
                 continue
             piece = os.read(descriptor, MAX_OCTETS - len(data))
-            if not piece:
-                break
             data += piece
-        return bytes(data)
+            if not piece or (until and until in piece):
+                break
 
 
 async def read_in_flow(reader: SecretReader) -> Secret | None:
@@ -293,15 +318,6 @@ def have_changed(files: Mapping[str, Stamp]) -> bool:
 def read_netrc(path: str, stamp: Stamp) -> Netrc:
     """Return the contents of .netrc with this stamp. Raises OSError."""
     return Netrc(read_file(path, SMALL))
-
-
-@lru_cache
-def read_once(number: int) -> bytes:
-    """Return the data of a descriptor, which can be read only once. Raises OSError."""
-    pieces: list[bytes] = []
-    while sum(map(len, pieces)) < MAX_OCTETS and (piece := os.read(number, MAX_OCTETS)):
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def take_variables(names: Iterable[str]) -> None:

@@ -84,6 +84,7 @@ class GlobalSettings(_Settings):
     maxconnections: int
     metrics: str | None
     metricsanywhere: bool
+    oauthstore: str
     properties: str | None
 
     _source: Source

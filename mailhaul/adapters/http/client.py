@@ -56,11 +56,16 @@ class HttpOptions(Record):
 
 
 class Upload:
-    """A body that is sent while it is read: ``length`` octets, in pieces of any size."""
+    """A body that is sent while it is read: ``length`` octets, in pieces of any size.
+
+    ``sent`` is true if all of it was sent before the response: a success that comes earlier cannot
+    be about the whole body.
+    """
 
     def __init__(self, length: int, pieces: Iterable[bytes] | AsyncIterator[bytes]) -> None:
         self.length = length
         self.pieces = pieces
+        self.sent = False
 
 
 async def fetch(request: HttpRequest, options: HttpOptions | None = None) -> HttpResponse:
@@ -167,24 +172,36 @@ class HttpClient:
                 machine.send_data(request.body)
             machine.end()
             return
+        left = upload.length
         # An async generator of our own, left before its end, would have to be closed again.
         if isinstance(upload.pieces, AsyncIterator):
             async for piece in upload.pieces:
-                if await self._is_answered(channel, piece):
+                left -= len(piece)
+                if await self._is_answered(channel, piece, last=not left):
                     return
         else:
             for piece in upload.pieces:
-                if await self._is_answered(channel, piece):
+                left -= len(piece)
+                if await self._is_answered(channel, piece, last=not left):
                     return
         machine.end()
+        while machine.status is None:
+            await Wait([channel], self._options.timeout)
+        # If anything is left when the answer comes, it came too soon.
+        upload.sent = not (channel.unwritten or machine.unsent or channel.failure)
 
-    async def _is_answered(self, channel: Channel[HttpConnection], piece: bytes) -> bool:
-        """Send some of the body, as fast as the server takes it; return whether it has answered."""
+    async def _is_answered(
+        self, channel: Channel[HttpConnection], piece: bytes, *, last: bool
+    ) -> bool:
+        """Send some of the body, as fast as the server takes it.
+
+        Return whether it has answered before the end of the body.
+        """
         machine = channel.machine
         machine.send_data(piece)
         while channel.congested and machine.status is None:
             await Wait([channel], self._options.timeout)
-        return machine.status is not None
+        return machine.status is not None and not last
 
     async def _response(self, channel: Channel[HttpConnection]) -> HttpResponse:
         while (response := channel.machine.response()) is None:

@@ -10,13 +10,11 @@ from ...flows.requests import Address, Trust
 from ...protocols.machine import Tap
 from ...protocols.record import Record, replace
 from ...protocols.secret import Secret
+from ..config.secret_table import TOKEN_AUTHS
 
 if TYPE_CHECKING:
     from ...protocols.sasl.credentials import Credentials
     from .throttled import RestWanted
-
-TOKEN_AUTHS = frozenset({"oauth", "oauthbearer", "xoauth2"})
-"""Values of ``auth`` with which the secret is a token."""
 
 COMMAND = b""
 """The entry in a list of mechanisms for LOGIN in IMAP, and for USER and PASS in POP3."""
@@ -126,6 +124,19 @@ def offer_of_oauth(announced: Collection[bytes], auth: str) -> str:
     if auth in TOKEN_AUTHS or not {b"XOAUTH2", b"OAUTHBEARER"} & {*announced}:
         return ""
     return '; the server offers OAuth, and may take no passwords: write "auth oauth"'
+
+
+def mailbox_advice(text: bytes) -> str:
+    """Return what to do if a mailbox cannot be opened although the login was good; "" if unknown.
+
+    Exchange answers every command like that, with NO or BAD.
+    """
+    if b"not connected" not in text.lower():
+        return ""
+    from ...protocols.oauth.advice import advice_for_mailbox
+
+    advice = advice_for_mailbox(text.decode("utf-8", "replace"))
+    return f"; {advice}" if advice else ""
 
 
 def excerpt(text: bytes) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from ...flows.requests import Now, Sleep
 from ...protocols.errors import LocalProtocolError
 from ...protocols.http import HttpRequest
-from ...protocols.oauth.client import Registration
 from ...protocols.oauth.code_flow import CodeFlow
 from ...protocols.oauth.device_flow import DeviceFlow
 from ...protocols.oauth.discovery import AuthorizationServer
@@ -19,7 +18,7 @@ from ...protocols.oauth.results import (
     TokenResult,
     TryLater,
 )
-from .grants import Issuer
+from .grants import Issuer, Proof
 
 CODE_TRIES = 3
 """Times that the request with a code is sent, if the issuer has trouble."""
@@ -29,9 +28,10 @@ async def begin_code_flow(
     issuer: Issuer, server: AuthorizationServer, redirect: str, user: str
 ) -> CodeFlow | Refused:
     """Return the flow for a consent in the browser. Raises PollFailed (IOERR)."""
-    client = await issuer.registration(server)
-    if not isinstance(client, Registration):
-        return client
+    proof = await issuer.proof()
+    if not isinstance(proof, Proof):
+        return proof
+    client = await issuer.registration(server, proof)
     try:
         return CodeFlow(
             server, client, issuer.scope(server), redirect, issuer.random, login_hint=user
@@ -62,9 +62,10 @@ async def by_device(
 
     Raises PollFailed (IOERR).
     """
-    client = await issuer.registration(server)
-    if not isinstance(client, Registration):
-        return client
+    proof = await issuer.proof()
+    if not isinstance(proof, Proof):
+        return proof
+    client = await issuer.registration(server, proof)
     flow = DeviceFlow(server, client, issuer.scope(server))
     try:
         request = flow.begin()

@@ -38,12 +38,23 @@ from ...protocols.record import Record, replace
 from ...protocols.secret import Secret
 from ..http.client import HttpClient, HttpFailed, HttpOptions
 from .accounts import OAuthAccount
-from .signing import BadKey, load_certificate, load_service_account
+from .signing import BadKey, ServiceAccount, load_certificate, load_service_account
 
 NO_CONSENT = ConsentNeeded("no_consent", "there is no token yet")
 OPENID = ("openid", "offline_access")
 LOST = "lost answer"
 """The reason of a failure where the issuer may have obeyed the request."""
+
+
+class Proof(Record):
+    """What proves who asks: a secret, a certificate's key, a service account, or nothing.
+
+    It is got before the issuer is asked, because a command may have to print the secret.
+    """
+
+    secret: Secret | None = None
+    signer: Signer | None = None
+    robot: ServiceAccount | None = None
 
 
 class Issuer:
@@ -109,34 +120,51 @@ class Issuer:
             return found
         return tuple(scope for scope in OPENID if scope in server.scopes)
 
-    async def registration(
-        self, server: AuthorizationServer, now: float | None = None
-    ) -> Registration | Refused:
-        """Return what proves the identity of the client: a secret, a certificate, or nothing.
+    @property
+    def own_scope(self) -> tuple[str, ...]:
+        """The scope that a grant without a consent asks for; () for one with a consent."""
+        account = self.account
+        owner = account.owner
+        if owner.grant not in {CLIENT, SERVICE}:
+            return ()
+        return account.scope or scope_for(owner.issuer, owner.grant, account.uses)
+
+    async def proof(self) -> Proof | Misconfigured:
+        """Read what proves who asks. It may take as long as a command that prints a secret.
 
         Raises PollFailed (IOERR) if the secret cannot be read.
         """
         account = self.account
-        client = account.owner.client
-        if account.key is not None and account.owner.grant != SERVICE:
+        if account.owner.grant == SERVICE:
+            robot = await load(partial(load_service_account, account.key or ""))
+            return Proof(robot=robot) if isinstance(robot, ServiceAccount) else robot
+        if account.key is not None:
             signer = await load(partial(load_certificate, account.key))
-            if not isinstance(signer, Signer):
-                return signer
-            moment = int(self._clock() if now is None else now)
-            assertion = await Call(
-                partial(client_assertion, signer, client, server.token, moment, self.random(16))
-            )
-            return Registration(client, assertion=assertion)
-        return Registration(client, await account.read_secret("oauthsecret"))
+            return Proof(signer=signer) if isinstance(signer, Signer) else signer
+        return Proof(await account.read_secret("oauthsecret"))
+
+    async def registration(
+        self, server: AuthorizationServer, proof: Proof, now: float | None = None
+    ) -> Registration:
+        """Return the identity of the client, with what proves it."""
+        client = self.account.owner.client
+        if proof.signer is None:
+            return Registration(client, proof.secret)
+        moment = int(self._clock() if now is None else now)
+        assertion = await Call(
+            partial(client_assertion, proof.signer, client, server.token, moment, self.random(16))
+        )
+        return Registration(client, assertion=assertion)
 
     async def revoke(self, token: Secret) -> Revoked | Refused:
         """Revoke a refresh token (RFC 7009)."""
         server = await self.server()
         if not isinstance(server, AuthorizationServer):
             return server
-        client = await self.registration(server)
-        if not isinstance(client, Registration):
-            return client
+        proof = await self.proof()
+        if not isinstance(proof, Proof):
+            return proof
+        client = await self.registration(server, proof)
         try:
             request = oauth.revoke(server, client, token)
         except LocalProtocolError as error:
@@ -147,15 +175,20 @@ class Issuer:
         return oauth.read_revocation(request, response)
 
     async def renew(
-        self, server: AuthorizationServer, refresh: Secret | None, scope: tuple[str, ...]
+        self,
+        server: AuthorizationServer,
+        refresh: Secret | None,
+        scope: tuple[str, ...],
+        proof: Proof,
     ) -> TokenResult:
-        """Return new tokens, by the grant of the account. ``scope`` is what was granted before.
+        """Return new tokens, by the grant of the account.
 
+        ``scope`` is what was granted before; for a grant without a consent it is what to ask for.
         An assertion that is refused because of its times is made again by the issuer's clock.
         """
-        result, date = await self._renew_at(server, refresh, scope, None)
+        result, date = await self._renew_at(server, refresh, scope, proof, None)
         if date is not None and not isinstance(result, Tokens) and clock_is_wrong(result):
-            result, _ = await self._renew_at(server, refresh, scope, date)
+            result, _ = await self._renew_at(server, refresh, scope, proof, date)
         return result
 
     async def _renew_at(
@@ -163,31 +196,29 @@ class Issuer:
         server: AuthorizationServer,
         refresh: Secret | None,
         scope: tuple[str, ...],
+        proof: Proof,
         now: int | None,
     ) -> tuple[TokenResult, int | None]:
         """Return the result, and the time by the issuer's clock."""
-        wanted = self.scope(server)
-        if self.account.owner.grant == SERVICE:
-            request = await self._service_request(server, wanted, now)
+        asked = scope or self.scope(server)
+        if proof.robot is not None:
+            request = await self._service_request(server, proof.robot, asked, now)
         else:
-            client = await self.registration(server, now)
-            if not isinstance(client, Registration):
-                return client, None
+            client = await self.registration(server, proof, now)
             if self.account.owner.grant == CLIENT:
                 try:
-                    request = oauth.client_credentials(server, client, wanted)
+                    request = oauth.client_credentials(server, client, asked)
                 except LocalProtocolError as error:
                     return Misconfigured("oauthsecret", str(error)), None
             elif refresh is None:
                 return NO_CONSENT, None
             else:
-                request = oauth.refresh(server, client, refresh, self._named(scope, wanted))
-        if not isinstance(request, HttpRequest):
-            return request, None
+                named = self._named(scope, self.scope(server))
+                request = oauth.refresh(server, client, refresh, named)
         response = await self.send(request)
         if isinstance(response, TryLater):
             return response, None
-        return oauth.read_tokens(request, response, scope or wanted), response.date
+        return oauth.read_tokens(request, response, asked), response.date
 
     def _named(self, granted: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
         """Return the scope of a refresh, () for what was granted (RFC 6749, section 6).
@@ -200,11 +231,12 @@ class Issuer:
         return tuple(dict.fromkeys((*granted, OFFLINE))) if granted else wanted
 
     async def _service_request(
-        self, server: AuthorizationServer, scope: tuple[str, ...], now: int | None
-    ) -> HttpRequest | Refused:
-        robot = await load(partial(load_service_account, self.account.key or ""))
-        if isinstance(robot, Misconfigured):
-            return robot
+        self,
+        server: AuthorizationServer,
+        robot: ServiceAccount,
+        scope: tuple[str, ...],
+        now: int | None,
+    ) -> HttpRequest:
         at = replace(server, token=robot.token_uri) if robot.token_uri else server
         moment = int(self._clock()) if now is None else now
         assertion = await Call(

@@ -4,8 +4,9 @@ The file of the owner is the only memory, so the rules hold across polls, progra
 
 * An access token is renewed shortly before it expires, and otherwise only if a mail server refuses
   it: once, and not again for the token that came in its place.
-* After a failure nothing is tried for some time, neither at the issuer nor at the mail server:
-  at most five times an hour (WAITS).
+* After a failure of the issuer nothing is tried for some time, at most five times an hour (WAITS).
+  So it is after a refusal by a mail server, for that server alone: SMTP may be switched off for a
+  mailbox that is read by IMAP.
 * What the issuer has answered is on disk before anything else happens.
 """
 
@@ -16,37 +17,38 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from hashlib import sha256
 
-from ...flows.outcome import ExitCode, PollFailed
+from ...flows.outcome import ExitCode, PollFailed, RefusedHere
 from ...flows.requests import Call, Now, Sleep
-from ...protocols.oauth.advice import advice_for, advice_for_mail
+from ...protocols.oauth.advice import advice_for_mail
 from ...protocols.oauth.discovery import AuthorizationServer
 from ...protocols.oauth.encoding import plain_words
-from ...protocols.oauth.providers import missing_scope
-from ...protocols.oauth.results import (
-    ConsentNeeded,
-    Misconfigured,
-    Refused,
-    TokenResult,
-    Tokens,
-    TryLater,
-)
+from ...protocols.oauth.results import Misconfigured, Refused, TokenResult, Tokens, TryLater
 from ...protocols.record import replace
 from ...protocols.secret import Secret
 from .accounts import OAuthAccount
-from .grants import LOST, Issuer
-from .store import SavedToken, TokenStore
+from .grants import LOST, Issuer, Proof
+from .saved import (
+    CONSENT,
+    LATER,
+    MAIL,
+    SETTINGS,
+    Refusal,
+    SavedToken,
+    accepted_by,
+    failed,
+    refused_by,
+    renewed,
+    replaced_for,
+    rests,
+    was_replaced,
+)
+from .store import TokenStore
+from .words import sentence_of, sentence_of_refusal
 
 MARGIN = 300.0
 """Seconds before its end at which a token is renewed: a login and a transfer may take that long."""
 LAST_MOMENT = 20.0
 """Seconds before its end up to which a token is used if no other can be got."""
-DEFAULT_LIFETIME = 3600
-"""Seconds that a token is used if the issuer does not say how long it is valid."""
-WAITS = (60, 240, 900, 1260)
-"""Seconds of rest after the first failure, the second and so on: at most five tries in an hour,
-also if the first one is repeated at once."""
-MAX_WAIT = 3600
-"""Seconds that an issuer may ask us to wait; it is asked again then, whatever it said."""
 DISCOVERY_SECONDS = 24 * 3600.0
 """Seconds for which a discovered endpoint is used without asking again."""
 LOCK_SECONDS = 120.0
@@ -54,13 +56,11 @@ LOCK_INTERVAL = 0.2
 
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
-CONSENT, LATER, SETTINGS, MAIL = "consent", "later", "settings", "mail"
-"""Kinds of failures. MAIL: the mail server refuses a token that the issuer has just given."""
-
 
 class TokenKeeper:
     """The token of one account; see ``adapters.login.access.TokenSource``.
 
+    ``server`` is the name of the mail server that the token is for, as errors show it.
     ``clock`` returns seconds since 1970. ``hide`` is called with each token that is given out.
     ``hold`` returns what keeps signals and cancellations waiting from the request to the issuer
     until the answer is stored. ``note`` is called with the kind of a failure and a sentence about
@@ -76,6 +76,7 @@ class TokenKeeper:
         hide: Callable[[Secret], None] = lambda secret: None,
         hold: Callable[[], AbstractContextManager[object]] = nullcontext,
         note: Callable[[str, str], None] = lambda kind, sentence: None,
+        server: str = "",
     ) -> None:
         self._account = account
         self._store = store
@@ -84,7 +85,10 @@ class TokenKeeper:
         self._hide = hide
         self._hold = hold
         self._note = note
+        self._server = server
         self._troubled = False
+        self._given: tuple[Secret, ...] = ()
+        self._seed: str | None = None
 
     @property
     def pop3_in_two_lines(self) -> bool:
@@ -95,55 +99,61 @@ class TokenKeeper:
         """Return an access token. Raises PollFailed if there is none now."""
         saved = await Call(self._store.load)
         token = self._valid(saved, MARGIN)
-        self._troubled = saved.forced or saved.kind == MAIL
+        self._troubled = saved.refusal(self._server).failures > 0
         if token is None or self._is_resting(saved):
             token = await self._renew(None)
         self._note("", "")
-        self._hide(token)
-        return token
+        return self._give(token)
 
     async def replacement(self, refused: Secret) -> Secret | None:
         """Return another token after a mail server has refused this one.
 
-        None means that this is the newest one, and was new a short time ago. Raises PollFailed if
-        the issuer gives none: that is the reason then.
+        None means that this server has had a new one a short time ago. Raises PollFailed if the
+        issuer gives none: that is the reason then.
         """
         token = await self._renew(refused)
-        if token.reveal() == refused.reveal():
-            return None
-        self._troubled = True
+        return None if token.reveal() == refused.reveal() else self._give(token)
+
+    def _give(self, token: Secret) -> Secret:
         self._hide(token)
+        self._given = (*self._given[-1:], token)
         return token
 
     async def accepted(self) -> None:
-        """Note that a mail server has accepted the token."""
-        if not self._troubled:
-            return
-        self._troubled = False
-        await self._update(after_login)
+        """Note that the mail server has accepted the token."""
+        if self._troubled:
+            self._troubled = False
+            await self._update(lambda saved: accepted_by(saved, self._server))
 
     async def refused(self, words: str) -> str:
-        """Note that a mail server refuses the token; return what helps, or ""."""
-        shown = plain_words(words)
+        """Note that the mail server refuses the token; return what helps, or ""."""
+        # Some servers repeat what they were sent, and this is shown in other places than the log.
+        shown = plain_words(words, self._given)
 
         def change(saved: SavedToken) -> SavedToken:
             if saved.kind in {CONSENT, SETTINGS}:
                 # That is why there is no other token, and what the user has to know.
                 return saved
-            return self._failed(saved, MAIL, "refused", shown, None)
+            return refused_by(saved, self._server, shown, self._clock())
 
         saved = await self._update(change)
-        self._note(saved.kind, sentence_of(self._account, saved))
+        self._troubled = True
+        if saved.kind in {CONSENT, SETTINGS}:
+            self._note(saved.kind, sentence_of(self._account, saved))
+        else:
+            refusal = saved.refusal(self._server)
+            self._note(MAIL, sentence_of_refusal(self._account, self._server, refusal))
         return advice_for_mail(words)
 
     # Signing in and out
 
     async def adopt(self, tokens: Tokens, server: AuthorizationServer) -> None:
         """Save the tokens of a new consent in place of all that was saved. Raises PollFailed."""
-        seed = await self._outside_seed()
+        seed = await self._outside_seed() if self._seed is None else self._seed
         await self._update(
             lambda saved: replace(
                 renewed(SavedToken(seed=seed or saved.seed), tokens, self._clock()),
+                asked=self._issuer.own_scope,
                 server=pairs_of(server),
                 discovered=self._clock(),
             )
@@ -159,13 +169,18 @@ class TokenKeeper:
         return sha256(outside.reveal()).hexdigest() if outside else ""
 
     async def check(self) -> None:
-        """Raise PollFailed unless what is saved can be read and replaced."""
+        """Raise PollFailed unless what is saved can be read and replaced: before a consent.
+
+        What ``adopt`` needs to know is read as well, so that nothing comes between the issuer's
+        answer and the file.
+        """
         try:
             await self._take_lock()
             await Call(self._store.load)
-            await Call(self._store.prepare)
+            await Call(self._store.turn(self._store.prepare))
         finally:
             self._store.unlock()
+        self._seed = await self._outside_seed()
 
     async def saved(self) -> SavedToken:
         """Return what is saved. Raises PollFailed."""
@@ -189,22 +204,19 @@ class TokenKeeper:
         try:
             await self._take_lock()
             saved = await Call(self._store.load)
-            known = self._valid(saved, MARGIN)
-            same = known is not None and refused and known.reveal() == refused.reveal()
-            if known is not None and (same and saved.forced):
-                # A new token was refused as well: the reason is elsewhere.
-                return known
-            if self._is_resting(saved):
-                return self._at_rest(saved)
-            if known is not None and not same:
+            known = self._known(saved, refused)
+            if known is not None:
                 return known
             # A full disk must be noticed before the issuer replaces the refresh token.
-            await Call(self._store.prepare)
+            await Call(self._store.turn(self._store.prepare))
+            # Whatever may take long comes before the hold, such as a command for a secret.
+            saved, server = await self._find_server(await self._seeded(saved))
+            proof = await self._issuer.proof()
             with self._hold():
-                saved, result = await self._ask(saved)
+                saved, result = await self._ask(saved, server, proof)
                 # No wait may come between the answer and this, and no signal ends the program.
                 with signals_held():
-                    saved = self._after(saved, result, forced=refused is not None)
+                    saved = self._after(saved, result, refused=refused is not None)
                     self._store.save(saved)
         except Exception:
             await self._issuer.close()
@@ -219,22 +231,50 @@ class TokenKeeper:
             return last
         raise self._failure(saved)
 
-    async def _ask(self, saved: SavedToken) -> tuple[SavedToken, TokenResult]:
-        """Ask the issuer for new tokens."""
-        saved = await self._seeded(saved)
+    def _known(self, saved: SavedToken, refused: Secret | None) -> Secret | None:
+        """Return the token to use without asking the issuer, or None. Raises PollFailed."""
+        known = self._valid(saved, MARGIN)
+        same = known is not None and refused and known.reveal() == refused.reveal()
+        if known is not None and same and was_replaced(saved, self._server, self._clock()):
+            return known
+        refusal = saved.refusal(self._server)
+        if rests(refusal.failures, refusal.next_try, self._clock()):
+            raise self._refusal(refusal)
+        if rests(saved.failures, saved.next_try, self._clock()):
+            return self._at_rest(saved)
+        return None if same else known
+
+    async def _find_server(
+        self, saved: SavedToken
+    ) -> tuple[SavedToken, AuthorizationServer | Refused]:
+        """Return the endpoints of the issuer, and what is saved together with them."""
         server = self._known_server(saved)
-        if server is None:
-            found = await self._issuer.server()
-            if not isinstance(found, AuthorizationServer):
-                return saved, found
-            server = found
-            saved = replace(saved, server=pairs_of(server), discovered=self._clock())
-        result = await self._issuer.renew(server, saved.refresh, saved.scope)
+        if server is not None:
+            return saved, server
+        found = await self._issuer.server()
+        if isinstance(found, AuthorizationServer):
+            saved = replace(saved, server=pairs_of(found), discovered=self._clock())
+        return saved, found
+
+    async def _ask(
+        self, saved: SavedToken, server: AuthorizationServer | Refused, proof: Proof | Refused
+    ) -> tuple[SavedToken, TokenResult]:
+        """Ask the issuer for new tokens. Nothing here may wait for anything but its answer."""
+        if not isinstance(server, AuthorizationServer):
+            return saved, server
+        if not isinstance(proof, Proof):
+            return saved, proof
+        scope = saved.scope
+        if own := self._issuer.own_scope:
+            # What other entries have asked for stays in it, as all of them share the token.
+            scope = tuple(dict.fromkeys((*saved.asked, *own)))
+            saved = replace(saved, asked=scope)
+        result = await self._issuer.renew(server, saved.refresh, scope, proof)
         if saved.refresh and saved.failures == 0 and is_lost(result):
             # The issuer may have replaced the refresh token. Many accept the old one once more, for
             # some seconds only; for the others waiting makes no difference.
             saved = replace(saved, failures=1)
-            result = await self._issuer.renew(server, saved.refresh, saved.scope)
+            result = await self._issuer.renew(server, saved.refresh, scope, proof)
         return saved, result
 
     async def _seeded(self, saved: SavedToken) -> SavedToken:
@@ -258,37 +298,28 @@ class TokenKeeper:
             scopes=tuple(known.get("scopes", "").split()),
         )
 
-    def _after(self, saved: SavedToken, result: TokenResult, *, forced: bool) -> SavedToken:
-        """Return what to save after an answer of the issuer."""
-        match result:
-            case Tokens() if saved.kind == MAIL:
-                # Only a login that is accepted ends the trouble with the mail server.
-                fresh = renewed(saved, result, self._clock(), forced=True)
-                names = ("failures", "next_try", "kind", "reason", "words")
-                return replace(fresh, **{name: getattr(saved, name) for name in names})
-            case Tokens():
-                return renewed(saved, result, self._clock(), forced=forced)
-            case TryLater():
-                seconds = result.retry_after
-                return self._failed(saved, LATER, result.reason, result.words, seconds)
-            case Misconfigured():
-                saved = replace(saved, server=())
-                return self._failed(saved, SETTINGS, result.reason, result.words, None)
-            case _:
-                return self._failed(saved, CONSENT, result.reason, result.words, None)
+    def _after(self, saved: SavedToken, result: TokenResult, *, refused: bool) -> SavedToken:
+        """Return what to save after an answer of the issuer.
 
-    def _failed(
-        self, saved: SavedToken, kind: str, reason: str, words: str, seconds: int | None
-    ) -> SavedToken:
-        wait = WAITS[min(saved.failures, len(WAITS) - 1)]
-        return replace(
-            saved,
-            failures=saved.failures + 1,
-            next_try=self._clock() + max(wait, min(seconds or 0, MAX_WAIT)),
-            kind=kind,
-            reason=reason,
-            words=words,
-        )
+        ``refused`` is true if the mail server has refused the token before.
+        """
+        now = self._clock()
+        if isinstance(result, TryLater | Misconfigured) and result.refresh_token is not None:
+            # An answer that cannot be used may have replaced the refresh token all the same.
+            saved = replace(saved, refresh=result.refresh_token)
+        match result:
+            case Tokens():
+                saved = renewed(saved, result, now)
+                return replaced_for(saved, self._server, now) if refused else saved
+            case TryLater():
+                return failed(saved, LATER, result.reason, result.words, now, result.retry_after)
+            case Misconfigured():
+                # What has been asked for may be the reason, and may no longer be needed.
+                saved = replace(saved, server=(), asked=())
+                return failed(saved, SETTINGS, result.reason, result.words, now)
+            case _:
+                saved = replace(saved, asked=())
+                return failed(saved, CONSENT, result.reason, result.words, now)
 
     # What is saved
 
@@ -297,13 +328,18 @@ class TokenKeeper:
         # A clock that was set back makes a token look too young.
         age = self._clock() - saved.obtained
         left = saved.expires - self._clock()
+        if not {*self._issuer.own_scope} <= {*saved.asked}:
+            # It was got for another entry, which needs less.
+            return None
         short = (saved.expires - saved.obtained) / 2
         return saved.access if age >= 0 and left > min(margin, short) else None
 
     def _is_resting(self, saved: SavedToken) -> bool:
-        """Whether nothing is tried now, because something has failed a short time ago."""
-        left = saved.next_try - self._clock()
-        return saved.failures > 0 and 0 < left <= MAX_WAIT
+        """Whether nothing is tried now: at the issuer, or at the mail server."""
+        refusal, now = saved.refusal(self._server), self._clock()
+        return rests(saved.failures, saved.next_try, now) or rests(
+            refusal.failures, refusal.next_try, now
+        )
 
     def _at_rest(self, saved: SavedToken) -> Secret:
         """Return a token that is still valid while the issuer rests. Raises PollFailed."""
@@ -324,7 +360,7 @@ class TokenKeeper:
     async def _take_lock(self) -> None:
         """Wait for the lock: another program may be asking the issuer. Raises PollFailed."""
         began = await Now()
-        while not await Call(self._store.try_lock):
+        while not await Call(self._store.turn(self._store.try_lock)):
             if await Now() - began > LOCK_SECONDS:
                 raise PollFailed(
                     ExitCode.LOCKBUSY, f"{self._store.path}: another mailhaul holds the lock"
@@ -341,9 +377,18 @@ class TokenKeeper:
             # The user has to act; it is the same sentence until then.
             return PollFailed(ExitCode.AUTHFAIL, sentence)
         code = ExitCode.SOCKET if saved.kind == LATER else ExitCode.AUTHFAIL
-        left = max(1, round((saved.next_try - self._clock()) / 60))
-        again = f"the next try is in {left} minute{'s' if left > 1 else ''}"
-        return PollFailed(code, f"{sentence}; {again}")
+        return PollFailed(code, f"{sentence}; {self._next_try(saved.next_try)}")
+
+    def _refusal(self, refusal: Refusal) -> RefusedHere:
+        """Return the error while the mail server rests after a refusal."""
+        sentence = sentence_of_refusal(self._account, self._server, refusal)
+        self._note(MAIL, sentence)
+        again = self._next_try(refusal.next_try)
+        return RefusedHere(ExitCode.AUTHFAIL, f"{sentence}; {again}")
+
+    def _next_try(self, when: float) -> str:
+        left = max(1, round((when - self._clock()) / 60))
+        return f"the next try is in {left} minute{'s' if left > 1 else ''}"
 
 
 @contextmanager
@@ -354,33 +399,6 @@ def signals_held() -> Generator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def renewed(saved: SavedToken, tokens: Tokens, now: float, *, forced: bool = False) -> SavedToken:
-    """Return what to save after a success."""
-    lifetime = DEFAULT_LIFETIME if tokens.expires_in is None else tokens.expires_in
-    return replace(
-        saved,
-        access=tokens.access_token,
-        expires=now + lifetime,
-        obtained=now,
-        refresh=tokens.refresh_token or saved.refresh,
-        scope=tokens.scope,
-        forced=forced,
-        failures=0,
-        next_try=0.0,
-        kind="",
-        reason="",
-        words="",
-    )
-
-
-def after_login(saved: SavedToken) -> SavedToken:
-    """Return what to save after a login. A failure of the issuer is not over by that."""
-    saved = replace(saved, forced=False)
-    if saved.kind != MAIL:
-        return saved
-    return replace(saved, failures=0, next_try=0.0, kind="", reason="", words="")
 
 
 def is_lost(result: TokenResult) -> bool:
@@ -396,41 +414,3 @@ def pairs_of(server: AuthorizationServer) -> tuple[tuple[str, str], ...]:
         ("client_methods", " ".join(server.client_methods)),
         ("scopes", " ".join(server.scopes)),
     )
-
-
-def sentence_of(account: OAuthAccount, saved: SavedToken) -> str:
-    """Return why there is no token, and the next step."""
-    owner = account.owner
-    why = f"{saved.reason}: {saved.words}" if saved.words else saved.reason
-    advice = advice_for(owner.issuer, owner.grant, refusal_in(saved))
-    more = f"; {advice}" if advice else ""
-    command = f'"mailhaul login {account.label}"'
-    match saved.kind:
-        case "consent" if saved.reason == "no_consent":
-            return f"{account.label}: consent needed: there is no token yet; type {command}"
-        case "consent":
-            return (
-                f"{account.label}: consent needed: {owner.issuer} says {why}; type {command}{more}"
-            )
-        case "settings":
-            return f"{account.place}: {account.label}: {owner.issuer} says {why}{more}"
-        case "mail":
-            return f"{account.label}: the mail server refuses a new token ({why})"
-        case _:
-            return f"{account.label}: {owner.issuer} gives no token now ({why})"
-
-
-def refusal_in(saved: SavedToken) -> Refused:
-    """Return the last refusal as a value."""
-    if saved.kind == CONSENT:
-        return ConsentNeeded(saved.reason, saved.words)
-    kind = Misconfigured if saved.kind == SETTINGS else TryLater
-    return kind(saved.reason, saved.words)
-
-
-def lacking(asked: tuple[str, ...], tokens: Tokens) -> str:
-    """Return a sentence about permissions that the user did not give, or ""."""
-    missing = missing_scope(asked, tokens.scope)
-    if not missing:
-        return ""
-    return f"the consent does not include {', '.join(missing)}: sign in again and allow all of it"

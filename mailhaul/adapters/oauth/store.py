@@ -12,58 +12,35 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from threading import Lock
+from typing import TypeVar
 
 from ...flows.outcome import ExitCode, PollFailed
-from ...protocols.record import Record
-from ...protocols.secret import Secret
 from ..files import SMALL, read_file
 from ..folders import make_private_folder, sync_folder
 from .accounts import TokenOwner
+from .saved import ITEM, NOTHING, SavedToken, document, json_of, read_document
 
-VERSION = 1
+T = TypeVar("T")
+
 RESERVED = 256 * 1024
 """Octets that are reserved for a file: more than an issuer's tokens may have."""
 
-
-class SavedToken(Record):
-    """What is known of an owner. Times are in seconds since 1970.
-
-    ``access`` is valid until ``expires``. ``scope`` is what was granted. ``seed`` is the hash of
-    the refresh token that was given from outside, and from which this one comes. ``forced`` is true
-    if the access token was renewed because a mail server had refused the one before.
-    After ``failures`` in a row nothing is tried before ``next_try``; ``kind`` and ``problem`` say
-    why the last one failed. ``server`` are the endpoints that were discovered at ``discovered``.
-    """
-
-    access: Secret | None = None
-    expires: float = 0.0
-    obtained: float = 0.0
-    refresh: Secret | None = None
-    scope: tuple[str, ...] = ()
-    seed: str = ""
-    forced: bool = False
-    failures: int = 0
-    next_try: float = 0.0
-    kind: str = ""
-    reason: str = ""
-    words: str = ""
-    server: tuple[tuple[str, str], ...] = ()
-    discovered: float = 0.0
-
-
-NOTHING = SavedToken()
-SECRETS = ("access", "refresh")
-PAIRS = ("server",)
-LISTS = ("scope",)
+_unsaved: dict[str, SavedToken] = {}
+"""What could not be written, by paths: it is lost only if the process ends before the next try."""
 
 
 class TokenStore:
-    """The file of one owner. Methods may block; they raise PollFailed (IOERR)."""
+    """The file of one owner. Methods may block; they raise PollFailed (IOERR).
+
+    A thread that takes the lock or prepares the file may be abandoned while the disk hangs: pass
+    what it does through ``turn``. The lock is then given back when that thread has ended, not
+    before: it would otherwise keep the lock, or truncate the file while another process writes a
+    token into it.
+    """
 
     def __init__(self, folder: str, owner: TokenOwner) -> None:
         self._folder = folder
@@ -71,9 +48,40 @@ class TokenStore:
         self.path = os.path.join(folder, owner.file_name)
         self._lock = -1
         self._new = -1
+        self._guard = Lock()
+        self._turn = 0
+        self._working = 0
+        self._given_up = False
+
+    def turn(self, work: Callable[[], T]) -> Callable[[], T]:
+        """Return some work for a thread: ``unlock`` waits for its end, and no longer lets it begin.
+
+        It raises PollFailed if it comes too late.
+        """
+        turn = self._turn
+
+        def run() -> T:
+            with self._guard:
+                if turn != self._turn:
+                    raise self._failure("this comes too late: the poll has ended")
+                self._working += 1
+            try:
+                return work()
+            finally:
+                with self._guard:
+                    self._working -= 1
+                    if self._given_up and not self._working:
+                        self._release()
+
+        return run
 
     def load(self) -> SavedToken:
         """Return what is saved; NOTHING if there is no file."""
+        found = self._load()
+        unsaved = _unsaved.get(self.path)
+        return found if unsaved is None or unsaved.obtained <= found.obtained else unsaved
+
+    def _load(self) -> SavedToken:
         if (unfinished := self._unfinished()) is not None:
             return unfinished
         try:
@@ -82,10 +90,38 @@ class TokenStore:
             return NOTHING
         except OSError as error:
             raise self._failure(error.strerror or str(error)) from None
-        found = read_document(data)
+        found = self._decoded(data)
         if found is None:
             raise self._failure('it is damaged; remove it and use "mailhaul login"')
         return found[1]
+
+    def peek(self) -> SavedToken:
+        """Return what is saved as far as it is known at once: secrets may be replaced by ""."""
+        return self.load()
+
+    # What is in the file
+
+    def _decoded(self, data: bytes) -> tuple[TokenOwner, SavedToken] | None:
+        """Return what a file contains; None if it is not valid."""
+        if json_of(data).get(ITEM):
+            raise self._failure(
+                'its tokens are in the keyring; write "set oauthstore keyring", or remove the file '
+                'and use "mailhaul login"'
+            )
+        return read_document(data)
+
+    def _encoded(self, token: SavedToken) -> bytes:
+        """Return the content for a file."""
+        return document(self._owner, token)
+
+    def _announced(self) -> bytes:
+        """Return what a new file contains until the token is there."""
+        return b""
+
+    def _replaced(self) -> None:
+        """Note that a new file has taken the place of the old one."""
+
+    # Changes
 
     def prepare(self) -> None:
         """Reserve the space for ``save``, before the issuer is asked. Hold the lock."""
@@ -96,17 +132,31 @@ class TokenStore:
             # It may be there from a run that was killed, with any mode.
             os.fchmod(self._new, 0o600)
             reserve(self._new, RESERVED)
+            if announced := self._announced():
+                os.pwrite(self._new, announced, 0)
+                os.fsync(self._new)
         except OSError as error:
             self._close_new()
             raise self._failure(error.strerror or str(error)) from None
 
     def save(self, token: SavedToken) -> None:
-        """Replace what is saved; it is durable when this returns. Hold the lock."""
+        """Replace what is saved; it is durable when this returns. Hold the lock.
+
+        What cannot be written is kept in memory for the next try of this process.
+        """
+        try:
+            self._save(token)
+        except PollFailed:
+            _unsaved[self.path] = token
+            raise
+        _unsaved.pop(self.path, None)
+
+    def _save(self, token: SavedToken) -> None:
         if self._new < 0:
             self.prepare()
         try:
             # From here on a kill does not lose the token.
-            os.truncate(self._new, write_all(self._new, document(self._owner, token)))
+            os.truncate(self._new, write_all(self._new, self._encoded(token)))
             os.fsync(self._new)
             os.rename(self._new_path, self.path)
             sync_folder(self._folder)
@@ -114,9 +164,11 @@ class TokenStore:
             raise self._failure(error.strerror or str(error)) from None
         finally:
             self._close_new()
+        self._replaced()
 
     def remove(self) -> None:
         """Remove the file, durably. Hold the lock."""
+        _unsaved.pop(self.path, None)
         try:
             for path in (self._new_path, self.path):
                 with suppress(FileNotFoundError):
@@ -128,6 +180,8 @@ class TokenStore:
 
     def try_lock(self) -> bool:
         """Take the lock if it is free; return whether it is ours. It ends with the process."""
+        if self._given_up:
+            return False
         path = f"{self.path}.lock"
         try:
             make_private_folder(self._folder)
@@ -147,7 +201,16 @@ class TokenStore:
         return True
 
     def unlock(self) -> None:
-        """Give the lock back, if it is ours."""
+        """Give the lock back, if it is ours, after what an abandoned thread still does."""
+        with self._guard:
+            self._turn += 1
+            if self._working:
+                self._given_up = True
+            else:
+                self._release()
+
+    def _release(self) -> None:
+        self._given_up = False
         self._close_new()
         lock, self._lock = self._lock, -1
         if lock >= 0:
@@ -164,7 +227,7 @@ class TokenStore:
         except OSError:
             return None
         # What is reserved and not written is zero.
-        found = read_document(data.rstrip(b"\0"))
+        found = self._decoded(data.rstrip(b"\0"))
         return None if found is None or found[0] != self._owner else found[1]
 
     def _finish(self) -> None:
@@ -202,57 +265,15 @@ def all_tokens(folder: str) -> Iterator[tuple[TokenOwner, SavedToken]]:
                     yield found
 
 
-def document(owner: TokenOwner, token: SavedToken) -> bytes:
-    """Return the content of a file."""
-    fields: dict[str, object] = {name: getattr(token, name) for name in SavedToken.__match_args__}
-    for name in SECRETS:
-        value = fields[name]
-        fields[name] = value.reveal().decode("ascii") if isinstance(value, Secret) else None
-    fields["server"] = dict(token.server)
-    names = {name: getattr(owner, name) for name in TokenOwner.__match_args__}
-    return json.dumps({"version": VERSION, "owner": names, **fields}, indent=1).encode() + b"\n"
-
-
-def read_document(data: bytes) -> tuple[TokenOwner, SavedToken] | None:
-    """Return the owner and the token in a file; None if it is not valid."""
-    try:
-        found: Any = json.loads(data)
-        names = found["owner"]
-        owner = TokenOwner(*(text(names[name]) for name in TokenOwner.__match_args__))
-        fields: dict[str, Any] = {}
-        for name in SavedToken.__match_args__:
-            # A field may have been added by a later version.
-            default = getattr(NOTHING, name)
-            value = found.get(name)
-            if value is None:
-                fields[name] = default
-            elif name in SECRETS:
-                fields[name] = Secret(text(value).encode("ascii"))
-            elif name in LISTS:
-                fields[name] = tuple(text(item) for item in value)
-            elif name in PAIRS:
-                fields[name] = tuple((text(key), text(item)) for key, item in value.items())
-            else:
-                fields[name] = type(default)(value)
-        return owner, SavedToken(**fields)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-
-
-def text(value: object) -> str:
-    """Return a value that must be a text. Raises TypeError."""
-    if not isinstance(value, str):
-        raise TypeError("not a text")
-    return value
-
-
 def reserve(file: int, octets: int) -> None:
-    """Reserve the space of a file, where the file system can do that. Raises OSError."""
+    """Reserve the space of a file. Raises OSError."""
     try:
         os.posix_fallocate(file, 0, octets)
     except OSError as error:
         if error.errno not in {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}:
             raise
+        # The file system cannot do that, and not every C library writes zeros in its place.
+        os.pwrite(file, bytes(octets), 0)
 
 
 def write_all(file: int, data: bytes) -> int:

@@ -37,7 +37,7 @@ def access_to(url: MailboxUrl, order: SinkOrder) -> Access:
         address=address,
         user=url.user,
         password=None if with_token else settings.appendpassword,
-        tokens=order.tokens_for("imap", url.user) if with_token else None,
+        tokens=order.tokens_for("imap", url.user, url.host) if with_token else None,
         auth="oauth" if with_token else "any",
         read_password=lambda: order.read_secret("appendpassword", url.host),
         tls=tls_mode_of(

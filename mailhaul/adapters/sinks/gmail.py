@@ -20,7 +20,7 @@ from ...protocols.gmail.answers import BadToken, Denied, Later, Limited
 from ...protocols.gmail.requests import Importer, MakeRequest, list_labels, names_in
 from ...protocols.http import HttpResponse, parse_url
 from ...protocols.machine import Tap
-from ...protocols.oauth.providers import GMAIL_INSERT
+from ...protocols.oauth.providers import GMAIL_HOST, GMAIL_INSERT
 from ...protocols.record import Record
 from ...protocols.secret import Secret
 from ..http.client import HttpClient, HttpFailed, HttpOptions, Upload
@@ -114,7 +114,7 @@ def make(order: SinkOrder) -> Sink:
     )
     # sslcertck and sslcertfile are for the source: Google's certificate is always checked.
     options = HttpOptions(timeout=max(float(settings.timeout), MIN_TIMEOUT))
-    tokens = order.tokens_for(GMAIL_INSERT, order.value)
+    tokens = order.tokens_for(GMAIL_INSERT, order.value, GMAIL_HOST)
     return GmailSink(
         target, tokens, order.uploads(), order.spool_folder, options, order.tap_for("GMAIL")
     )
@@ -293,15 +293,21 @@ class GmailSink:
             case Later():
                 pass
             case _:
-                await self._note_success()
+                await self._note_accepted_token()
         return answer
 
     def _show(self, direction: str, line: str) -> None:
         if self._tap:
             self._tap.line(direction, line.encode("utf-8", "replace"))
 
-    async def _note_success(self) -> None:
+    def note_stored(self) -> None:
+        """Note that a message is in Gmail: the next one may have another token and short pauses.
+
+        Not sooner: the requests of one message may succeed and fail in turn, and must end.
+        """
         self._replaced, self._pause = False, PAUSES[0]
+
+    async def _note_accepted_token(self) -> None:
         if not self._accepted:
             self._accepted = True
             await self._tokens.accepted()

@@ -12,8 +12,9 @@ what Gmail says                  what happens
 ===============================  ==================================================
 stored                           the message is accepted
 so many octets have arrived      the upload goes on there
-the session is not known         a search, if allowed; then another session, once, and
-                                 the user is warned of two copies
+the session is not known, or     a search, if allowed; then another session, once, and
+the question is refused          the user is warned of two copies
+the From field is not accepted   another session, for an insertion in place of an import
 the message is not accepted      refused; the session is forgotten
 nothing, or trouble of its own   the session is asked; after that the message waits
 ===============================  ==================================================
@@ -98,6 +99,7 @@ class GmailDelivery:
         self._verdict: Outcome | None = None
         self._labels: tuple[str, ...] = ()
         self._session: Session | None = None
+        self._as_it_is = count_of_from(parcel.header) != 1
         self._restarted = False
         self._earlier = False
 
@@ -180,13 +182,16 @@ class GmailDelivery:
                     await self._pause(failures, "Gmail takes no more of the message")
                 case Gone():
                     await self._restart()
-                case Refused(words) if offset == 0 and not self._earlier:
-                    await self._refuse(words)
-                case Refused(words):
+                case Refused() if offset is None:
+                    # It says nothing about the message: this session cannot be asked.
+                    await self._restart()
+                case Refused() if offset == 0 and not self._earlier:
+                    await self._refuse(answer)
+                case Refused():
                     # It may be about the offset: what an earlier run sent was still under way.
                     failures += 1
                     if failures > 1:
-                        await self._refuse(words)
+                        await self._refuse(answer)
                     offset = None
                 case Later(words):
                     failures += 1
@@ -205,7 +210,14 @@ class GmailDelivery:
             return await self._sink.attempt(ask(session), read)
         pieces = SpoolPieces(self._spool, offset, self._size, self._sink.spool_folder)
         text = Upload(self._size - offset, pieces)
-        return await self._sink.attempt(send_text(session, offset), read, text)
+
+        def read_all(response: HttpResponse) -> Stored | Incomplete | Gone | answers.Problem:
+            answer = read(response)
+            if isinstance(answer, Stored) and not text.sent:
+                return Later("Gmail says OK before it has the whole message")
+            return answer
+
+        return await self._sink.attempt(send_text(session, offset), read_all, text)
 
     async def _look_up(self) -> None:
         """Find the session of an earlier run."""
@@ -220,15 +232,19 @@ class GmailDelivery:
     async def _begin_upload(self) -> bool:
         """Begin an upload and record its session, durably; return False for a verdict."""
         target, size, digest = self._sink.target, self._size, self._hash.hexdigest()
-        request = begin(target.importer, size, self._labels, never_spam=target.never_spam)
+        request = begin(
+            *(target.importer, size, self._labels),
+            never_spam=target.never_spam,
+            as_it_is=self._as_it_is,
+        )
 
         def read(response: HttpResponse) -> Began | answers.Problem:
             return answers.begun(response, target.importer, size, digest)
 
         answer = await self._sink.ask(request, read)
         if isinstance(answer, Refused):
-            await self._refuse(answer.words)
-            return False
+            await self._refuse(answer)
+            return self._verdict is None
         self._session = answer.session
         self._earlier = False
         await self._record(answer.session.text)
@@ -280,13 +296,18 @@ class GmailDelivery:
         self._sink.count_failure(words)
         self._conclude(Verdict.POSTPONED, words)
 
-    async def _refuse(self, words: str) -> None:
-        self._sink.count_failure("")
+    async def _refuse(self, refused: Refused) -> None:
+        """Conclude that Gmail does not take the message, if there is no other way for it."""
         await self._record("")
-        self._conclude(Verdict.REFUSED, f"Gmail: {words}")
+        if refused.is_about_from and not self._as_it_is:
+            self._as_it_is, self._session = True, None
+            return
+        self._sink.count_failure("")
+        self._conclude(Verdict.REFUSED, f"Gmail: {refused.words}")
 
     def _accept(self) -> None:
         self._sink.count_failure("")
+        self._sink.note_stored()
         self._conclude(Verdict.ACCEPTED)
 
     async def outcome(self) -> Outcome:
@@ -314,3 +335,8 @@ class GmailDelivery:
         if self._spool >= 0:
             os.close(self._spool)
             self._spool = -1
+
+
+def count_of_from(header: bytes) -> int:
+    """Return how many From fields a header has: Gmail imports only mail with one."""
+    return sum(one.name.lower() == b"from" for one in split_fields(header))

@@ -35,7 +35,7 @@ def make(order: SinkOrder) -> Sink:
         if settings.esmtpauth != "oauth":
             return SmtpSink(some, helo, timeout, tap, credentials, settings.batchlimit)
         # Each with its own: a source of tokens is for one connection at a time.
-        tokens = order.tokens_for("smtp", settings.esmtpname)
+        tokens = tokens_by_listener(order)
         held = credentials_with_token(settings, tokens)
         return SmtpSink(some, helo, timeout, tap, held, settings.batchlimit, tokens)
 
@@ -48,14 +48,26 @@ def make(order: SinkOrder) -> Sink:
     return ParallelSmtpSink(first, lambda one: sink_for([one]), settings.smtpparallel, folder)
 
 
+def tokens_by_listener(order: SinkOrder) -> Callable[[str], TokenSource]:
+    """Return a function that returns the source of tokens for a listener."""
+    known: dict[str, TokenSource] = {}
+
+    def tokens_for(listener: str) -> TokenSource:
+        if listener not in known:
+            known[listener] = order.tokens_for("smtp", order.settings.esmtpname, listener)
+        return known[listener]
+
+    return tokens_for
+
+
 def credentials_with_token(
-    settings: AccountSettings, tokens: TokenSource
+    settings: AccountSettings, tokens: Callable[[str], TokenSource]
 ) -> Callable[[str], Awaitable[Credentials | None]]:
     """Return a function that gets the token for each connection."""
     name = settings.esmtpname.encode("utf-8", "surrogateescape")
 
     async def credentials_for(listener: str) -> Credentials | None:
-        return Credentials(name, token=await tokens.token())
+        return Credentials(name, token=await tokens(listener).token())
 
     return credentials_for
 

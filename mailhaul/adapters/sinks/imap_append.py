@@ -36,7 +36,7 @@ from ...protocols.errors import ProtocolError
 from ...protocols.machine import NeedData
 from ...protocols.message.line_ends import Canonical
 from ...protocols.message.received_date import is_date_time, received_date
-from ..login.access import Access, excerpt
+from ..login.access import Access, excerpt, mailbox_advice
 from ..login.imap import greet, log_out
 from .imap_find import Finder, execute
 from .spool import SpoolTooSmall, add_to_spool, new_spool, read_spool, too_large_outcome
@@ -449,8 +449,12 @@ class AppendDelivery:
         code = result.code.name if result.code else b""
         peer, text = self._sink.access.peer, excerpt(result.text)
         no_room = result.condition is imap.Condition.NO and code == b"OVERQUOTA"
-        self._sink.count_failure(f"{peer}: {text}" if no_room else "")
+        advice = mailbox_advice(result.text)
+        self._sink.count_failure(f"{peer}: {text}{advice}" if no_room or advice else "")
         match result.condition:
+            case _ if advice:
+                # It is about the mailbox, also with BAD.
+                self._conclude(Verdict.POSTPONED, f"{peer}: {text}{advice}")
             case imap.Condition.OK:
                 self._sink.stores = True
                 self._sink.stores_keywords |= self.keywords

@@ -28,8 +28,9 @@ class SinkOrder(Record):
     memory are spooled in ``spool_folder``. ``tap_for`` takes the name of a protocol and returns its
     tap, or None if the dialogue is not shown. ``read_secret`` takes the name of a secret and a
     host, and returns the secret for that host, or None; it raises PollFailed (IOERR).
-    ``tokens_for`` takes what a token is for (``imap``, ``smtp``) and a user, and returns the source
-    of the tokens of that user. ``uploads`` returns what the sink remembers in the ledger.
+    ``tokens_for`` takes what a token is for (``imap``, ``smtp``), a user and a host, and returns
+    the source of the tokens of that user there. ``uploads`` returns what the sink remembers in the
+    ledger.
     ``levels`` is the name of the mailbox that the mail comes from, if the sink keeps their tree.
     """
 
@@ -41,7 +42,7 @@ class SinkOrder(Record):
     invisible: bool
     tap_for: Callable[[str], Tap | None]
     read_secret: Callable[[str, str], Awaitable[Secret | None]]
-    tokens_for: Callable[[str, str], TokenSource]
+    tokens_for: Callable[[str, str, str], TokenSource]
     uploads: Callable[[], Uploads]
     levels: tuple[bytes, ...] = ()
 

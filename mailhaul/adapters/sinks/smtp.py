@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...flows.channel import Channel, describe, next_event
-from ...flows.outcome import SinkUnavailable
+from ...flows.outcome import RefusedHere, SinkUnavailable
 from ...flows.pace import Pace
 from ...flows.requests import Close, Program, RuntimeFault, Tcp, Trust
 from ...flows.sink import Delivery, Parcel
@@ -50,8 +50,8 @@ class SmtpSink:
 
     With ``credentials``, no mail is delivered to a listener that refuses the login (RFC 4954). They
     may be a function that reads them for a listener before each connection; None means no login.
-    ``tokens`` replaces a token that is refused. After ``batch_limit`` messages a new connection is
-    opened; 0 means no limit.
+    ``tokens`` returns, for a listener, what replaces a token that it refuses. After ``batch_limit``
+    messages a new connection is opened; 0 means no limit.
     """
 
     keeps_return_path = False
@@ -67,7 +67,7 @@ class SmtpSink:
         tap: Tap | None = None,
         credentials: Credentials | CredentialsFor | None = None,
         batch_limit: int = 0,
-        tokens: TokenSource | None = None,
+        tokens: Callable[[str], TokenSource] | None = None,
     ) -> None:
         self._credentials = credentials
         self._tokens = tokens
@@ -124,6 +124,10 @@ class SmtpSink:
             except (RuntimeFault, ProtocolError) as error:
                 await Close(self.channel)
                 problems.append(describe(self.channel, error))
+            except RefusedHere as refusal:
+                if len(self._listeners) == 1:
+                    raise
+                problems.append(str(refusal))
             else:
                 self._connection.usable = True
                 self._batch = 0
@@ -177,7 +181,8 @@ class SmtpSink:
         if self._tokens is None:
             await log_in(channel, credentials, self._reply_timeout, may_show=local)
         else:
-            await self._log_in_with_token(self._tokens, credentials, local=local)
+            tokens = self._tokens(listener.name)
+            await self._log_in_with_token(tokens, credentials, local=local)
 
     async def _log_in_with_token(
         self, tokens: TokenSource, credentials: Credentials, *, local: bool

@@ -23,7 +23,7 @@ from ...flows.report import Remark, Report
 from ...flows.source import Listed, Opened, Part, Uid
 from ...protocols.errors import LimitExceeded, LocalProtocolError
 from ...protocols.machine import NeedData
-from ..login.access import Access, excerpt
+from ..login.access import Access, excerpt, mailbox_advice
 from ..login.imap import greet, identify, log_out
 from .imap_actions import Actions, Refusals
 from .imap_listing import (
@@ -213,7 +213,8 @@ class ImapSource:
         command = imap.ListMailboxes(b"", (b"*" if special else wire,), (), asked)
         done = await self._ask_known(lambda: self._ask(command, collect))
         if not names:
-            why = "" if done.condition is imap.Condition.OK else f": {excerpt(done.text)}"
+            refused = done.condition is not imap.Condition.OK
+            why = f": {excerpt(done.text)}{mailbox_advice(done.text)}" if refused else ""
             text = f"{self.channel.peer}: no mailbox matches {pattern!r}{why}"
             self._report(Remark(text, error=True))
         return names
@@ -246,7 +247,7 @@ class ImapSource:
             raise PollFailed(
                 ExitCode.ERROR,
                 f"{self.channel.peer}: mailbox selection failed for {mailbox!r}: "
-                f"{excerpt(done.text)}",
+                f"{excerpt(done.text)}{mailbox_advice(done.text)}",
             )
         closed = done.code is not None and done.code.name == b"READ-ONLY"
         # No message can be marked as \\Seen there, so the server will not record it.

@@ -14,10 +14,10 @@ from ...adapters.config.load import Configuration, load
 from ...adapters.config.rcfile import read_descriptor
 from ...adapters.oauth.accounts import OAuthAccount, TokenOwner
 from ...adapters.oauth.consent import begin_code_flow, by_device, finish_code_flow
-from ...adapters.oauth.grants import Issuer
-from ...adapters.oauth.keeper import TokenKeeper, lacking
+from ...adapters.oauth.grants import Issuer, Proof
+from ...adapters.oauth.keeper import TokenKeeper
 from ...adapters.oauth.loopback import Loopback
-from ...adapters.oauth.store import TokenStore
+from ...adapters.oauth.words import lacking
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import Flow
 from ...protocols.oauth.advice import advice_for
@@ -31,7 +31,7 @@ from ...runtimes import blocking
 from ..polls.context import PollContext, context_for, make_context
 from ..polls.lines import Lines, escape, write
 from ..polls.state_folder import state_folder
-from ..polls.tokens import oauth_account, uses_of
+from ..polls.tokens import oauth_account, store_for, uses_of
 from .commands import invalid
 
 T = TypeVar("T")
@@ -130,8 +130,8 @@ def targets_of(configuration: Configuration, context: PollContext) -> Iterator[T
     """Yield the accounts that use OAuth; those that share a token are one."""
     found: dict[TokenOwner, Target] = {}
     for settings in configuration.accounts:
-        for use, user, names in uses_of(settings):
-            account = oauth_account(settings, context, use, user)
+        for use in uses_of(settings):
+            account = oauth_account(settings, context, use.user)
             known = found.get(account.owner, Target(account, frozenset()))
             # The scope is chosen at any of its entries, and the uses are those of all.
             merged = replace(
@@ -139,7 +139,7 @@ def targets_of(configuration: Configuration, context: PollContext) -> Iterator[T
                 uses=known.account.uses | account.uses,
                 scope=tuple(dict.fromkeys((*known.account.scope, *account.scope))),
             )
-            found[account.owner] = Target(merged, known.names | names | {account.label})
+            found[account.owner] = Target(merged, known.names | use.names | {account.label})
     yield from found.values()
 
 
@@ -157,7 +157,7 @@ def sign_in(target: Target, context: PollContext, lines: Lines, flags: set[str])
     if isinstance(server, AuthorizationServer):
         asked = issuer.scope(server)
         if account.owner.grant not in {CODE, DEVICE}:
-            result = run(closing(issuer, issuer.renew(server, None, ())))
+            result = run(closing(issuer, without_consent(issuer, server)))
         elif "--device" in flags or (account.owner.grant == DEVICE and "--paste" not in flags):
             result = run(closing(issuer, by_device(issuer, server, show)))
         else:
@@ -171,7 +171,7 @@ def sign_in(target: Target, context: PollContext, lines: Lines, flags: set[str])
 def parts_of(account: OAuthAccount, context: PollContext) -> tuple[Issuer, TokenKeeper]:
     """Return the issuer and the keeper of an account."""
     issuer = Issuer(account, time.time)
-    store = TokenStore(context.tokens, account.owner)
+    store = store_for(context, account.owner)
     return issuer, TokenKeeper(account, store, issuer, time.time, context.hide)
 
 
@@ -185,6 +185,14 @@ async def closing(issuer: Issuer, flow: Flow[T]) -> T:
     result = await flow
     await issuer.close()
     return result
+
+
+async def without_consent(issuer: Issuer, server: AuthorizationServer) -> TokenResult:
+    """Get tokens by a grant that needs no consent. Raises PollFailed (IOERR)."""
+    proof = await issuer.proof()
+    if not isinstance(proof, Proof):
+        return proof
+    return await issuer.renew(server, None, (), proof)
 
 
 def tell(text: str) -> None:
@@ -209,10 +217,11 @@ def in_browser(issuer: Issuer, server: AuthorizationServer, *, browser: bool) ->
         flow = run(begin_code_flow(issuer, server, loopback.address, hint))
         if not isinstance(flow, CodeFlow):
             return flow
-        if not (browser and opened(loopback.start)):
-            tell(
-                f"Open this address in a browser, on this machine or any other:\n\n{flow.address}\n"
-            )
+        # Also if a browser was started: that may be in another session, or a text browser.
+        beginning = "Open this address in a browser, on this machine or any other:"
+        if browser and opened(loopback.start):
+            beginning = "A browser opens. If it does not, open this address in any browser:"
+        tell(f"{beginning}\n\n{flow.address}\n")
         tell(
             "After the consent, this goes on by itself. If the browser shows an error instead,\n"
             "paste here the address that it ends at:"

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...adapters.oauth.accounts import TokenOwner
-from ...adapters.oauth.store import SavedToken, all_tokens
+from ...adapters.oauth.saved import CONSENT, SavedToken
+from ...adapters.oauth.store import all_tokens
 from ..polls.lines import escape
 from ..polls.status import TIME_OR_NULL, as_text, closed, shown
 from ..polls.times import iso
@@ -30,7 +31,7 @@ def table(found: Sequence[tuple[TokenOwner, SavedToken]]) -> list[str]:
     rows += [
         (
             *(escape(owner.user), escape(owner.issuer), owner.grant),
-            moment(token.expires) if token.access else "-",
+            moment(token.expires) if token.access is not None else "-",
             state_of(token),
             escape(" ".join(token.scope)) or "-",
         )
@@ -46,11 +47,12 @@ def table(found: Sequence[tuple[TokenOwner, SavedToken]]) -> list[str]:
 def state_of(token: SavedToken) -> str:
     """Return what is known of a token in a word or two."""
     if token.failures:
-        words = {"consent": "consent needed", "mail": "refused by mail server"}
-        return words.get(token.kind, token.reason)
+        return "consent needed" if token.kind == CONSENT else token.reason
+    if refused := [server for server, one in token.refusals if one.failures]:
+        return f"refused by {', '.join(map(escape, refused))}"
     if token.expires > time.time():
         return "valid"
-    return "renewed when needed" if token.refresh else "expired"
+    return "expired" if token.refresh is None else "renewed when needed"
 
 
 def moment(when: float) -> str:
@@ -66,7 +68,7 @@ def document(found: Sequence[tuple[TokenOwner, SavedToken]]) -> dict[str, Any]:
                 "user": shown(owner.user),
                 "issuer": shown(owner.issuer),
                 "grant": owner.grant,
-                "expires": iso(token.expires) if token.access else None,
+                "expires": iso(token.expires) if token.access is not None else None,
                 "renewable": token.refresh is not None,
                 "state": state_of(token),
                 "scope": list(map(shown, token.scope)),

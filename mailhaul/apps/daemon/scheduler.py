@@ -165,9 +165,15 @@ class Scheduler:
         watched: Counter[tuple[str, str]] = Counter()
         running = iter(self.jobs)
         for one, count in zip(self._accounts, self._jobs_of, strict=True):
-            jobs = list(islice(running, count))
-            is_new = (one.host, one.remote_user) in users
-            yield self._jobs_for_one(one, watched) if is_new else jobs
+            jobs: Sequence[Job] = list(islice(running, count))
+            if (one.host, one.remote_user) in users:
+                try:
+                    jobs = self._jobs_for_one(one, watched)
+                except Exception as fault:
+                    # Those that run stay, and the other accounts get theirs.
+                    name = f"{one.remote_user}@{one.pollname}"
+                    self._complain_of_fault(name, fault)
+            yield jobs
 
     def _jobs_for(self, jobs_of_each: Iterable[Sequence[Job]]) -> Iterator[Job]:
         """Yield the jobs of all accounts, with their keys and labels."""
@@ -260,9 +266,12 @@ class Scheduler:
     def _note_fault(self, job: Job, fault: Exception) -> None:
         """Log an unexpected exception of a poll in one line: it fails this job only."""
         words = f"internal error, please report it: {place_of(fault)}"
-        code = ExitCode.UNDEFINED
-        self._lines.complain(f"{job.name}: {words}", job.key, code.name)
-        self._note(job, code, words)
+        self._complain_of_fault(job.name, fault, job.key)
+        self._note(job, ExitCode.UNDEFINED, words)
+
+    def _complain_of_fault(self, what: str, fault: Exception, account: str = "") -> None:
+        words = f"{what}: internal error, please report it: {place_of(fault)}"
+        self._lines.complain(words, account, ExitCode.UNDEFINED.name)
 
     async def _poll(self, job: Job) -> None:
         job.state = JobState.POLLING
@@ -296,7 +305,11 @@ class Scheduler:
     async def _take_apart(self) -> None:
         await trio.sleep(APART_SECONDS)
         users, self._users_to_take_apart = self._users_to_take_apart, set()
-        self._replace_jobs(list(self._jobs_for(self._jobs_apart(users))))
+        try:
+            self._replace_jobs(list(self._jobs_for(self._jobs_apart(users))))
+        except Exception as fault:
+            # A task of its own: what it raises would end the daemon.
+            self._complain_of_fault("connections for each folder", fault)
 
     def _note_watched(self, job: Job, code: ExitCode, pushes_news: bool) -> None:
         """Note the end of a poll, after which the connection is kept if it pushes news."""

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Final
 
 from ...adapters.config.errors import COMMAND_LINE
+from ...adapters.config.secret_table import TOKEN_AUTHS
 from ...adapters.config.settings import AccountSettings
 from ...adapters.discovery.providers import provider_of_host
-from ...adapters.login.access import TOKEN_AUTHS
 from ...adapters.sinks.kinds import DIRECT_SINKS
 from ...flows.account import Account
 from ...flows.fate import Fate

@@ -166,9 +166,10 @@ def source_tokens(settings: AccountSettings, context: PollContext) -> TokenSourc
     """Return where the tokens for the server of an account come from; None without OAuth."""
     if settings.auth != "oauth":
         return None
-    from .tokens import tokens_for  # few accounts need it
+    from .tokens import source_host, tokens_for  # few accounts need it
 
-    return tokens_for(settings, context, settings.kind.family, settings.remote_user)
+    host = source_host(settings)
+    return tokens_for(settings, context, settings.kind.family, settings.remote_user, host)
 
 
 def hide_secret(lines: Lines, tape: Tape | None, secret: Secret) -> None:

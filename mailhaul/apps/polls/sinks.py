@@ -81,12 +81,12 @@ def sink_of(settings: AccountSettings, context: PollContext) -> tuple[str, MakeS
 
 
 def sink_tokens(
-    settings: AccountSettings, context: PollContext, use: str, user: str
+    settings: AccountSettings, context: PollContext, use: str, user: str, host: str
 ) -> TokenSource:
     """Return where the tokens for a sink come from."""
     from .tokens import tokens_for  # few accounts need it
 
-    return tokens_for(settings, context, use, user)
+    return tokens_for(settings, context, use, user, host)
 
 
 def sink_uploads(name: str, context: PollContext) -> Uploads:

@@ -41,6 +41,9 @@ ALIASES: Final = {
 _RANGE: Final = re.compile(r"(?:bytes=)?0-(\d{1,12})")
 _RETRY_AT: Final = re.compile(r"Retry after (\d{4})-(\d\d)-(\d\d)T(\d\d:\d\d:\d\d)", re.IGNORECASE)
 _LATER: Final = frozenset({408, 409, 425, 499})
+_OF_ANYBODY: Final = frozenset({402, 403, 404, 405, 406, 407, 410, 421, 451})
+"""Statuses that proxies and firewalls give too, with a page of their own. Google gives a reason."""
+_ABOUT_FROM: Final = re.compile(r"\bfrom\b.{0,40}\b(header|field|address)|\bfrom:", re.IGNORECASE)
 
 
 class Began(Record):
@@ -77,6 +80,11 @@ class Refused(Record):
     """The message, or what was said about it, is not accepted."""
 
     words: str
+
+    @property
+    def is_about_from(self) -> bool:
+        """Whether the From field is the reason: an import needs exactly one, with an address."""
+        return _ABOUT_FROM.search(self.words) is not None
 
 
 class BadToken(Record):
@@ -162,7 +170,7 @@ def found(response: HttpResponse) -> Found | Problem:
 
     A token that may not search finds nothing.
     """
-    if response.status in {403, 404} and not isinstance(problem_in(response), Limited):
+    if response.status in {403, 404} and isinstance(problem_in(response), Denied):
         return Found()
     document = json_object(response.body)
     if response.status != 200 or document is None:
@@ -202,7 +210,7 @@ def problem_in(response: HttpResponse) -> Problem:
         return BadToken(words)
     if status == 429 or (status == 403 and reason in RATE):
         return Limited(words, seconds_to_wait(response, said), reason in PER_DAY)
-    if status in _LATER or status >= 500:
+    if status in _LATER or status >= 500 or (status in _OF_ANYBODY and not (reason or said)):
         return Later(words)
     if status == 400 and "label" in said.lower():
         return Denied(f"{words}; check the option gmaillabels", settings=True)

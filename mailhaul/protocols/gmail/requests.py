@@ -1,8 +1,8 @@
 """The requests of an import into Gmail by its API, as values.
 
-Reference: users.messages.import, users.labels.list, users.messages.list and "Upload media" of the
-Gmail API. A message is sent by a resumable upload: one request begins it and returns the address of
-a session, the next ones send the text there, or ask how much of it has arrived.
+Reference: users.messages.import, users.messages.insert, users.labels.list, users.messages.list and
+"Upload media" of the Gmail API. A message is sent by a resumable upload: one request begins it and
+returns the address of a session, the next ones send the text there, or ask how much has arrived.
 """
 
 from __future__ import annotations
@@ -89,20 +89,29 @@ MakeRequest = Callable[[Secret], HttpRequest]
 """Takes an access token; returns a request with it."""
 
 
-def begin(importer: Importer, size: int, labels: Sequence[str], *, never_spam: bool) -> MakeRequest:
+def begin(
+    importer: Importer,
+    size: int,
+    labels: Sequence[str],
+    *,
+    never_spam: bool = False,
+    as_it_is: bool = False,
+) -> MakeRequest:
     """Begin the upload of a message of ``size`` octets. ``labels`` are IDs of labels.
 
-    The message gets the date of its Date field, not that of the upload.
+    The message gets the date of its Date field, not that of the upload. ``as_it_is`` is for one
+    that Gmail would refuse to import: then it is inserted, as by APPEND, and Gmail decides nothing
+    about it.
     """
     query = {"uploadType": "resumable", "internalDateSource": "dateHeader"}
-    if never_spam:
+    if never_spam and not as_it_is:
         query["neverMarkSpam"] = "true"
     fields = (
         _JSON,
         ("X-Upload-Content-Type", "message/rfc822"),
         ("X-Upload-Content-Length", str(size)),
     )
-    url = importer.url("messages/import", upload=True, **query)
+    url = importer.url("messages" if as_it_is else "messages/import", upload=True, **query)
     body = compact_json({"labelIds": list(labels)})
     return lambda token: with_token("POST", url, token, fields, body)
 

@@ -123,23 +123,27 @@ def read_tokens(
 ) -> TokenResult:
     """Return the tokens in a response, or why there are none. ``asked`` is the requested scope.
 
-    A response without a scope grants what was requested (RFC 6749, 5.1).
+    A response without a scope grants what was requested (RFC 6749, 5.1). A refresh token is kept
+    whatever else is wrong: the one before may have ended.
     """
-    found = json_object(response.body) if response.status == 200 else None
-    if found is None or "error" in found:
+    found = json_object(response.body) if 200 <= response.status < 300 else None
+    if found is None or found.get("error"):
         return refusal_of(request, response)
     access = text_of(found, "access_token")
     renewal = text_of(found, "refresh_token")
     kind = text_of(found, "token_type")
-    if not usable(access) or (renewal and not usable(renewal)):
-        return TryLater("no_token", "the answer has no usable token")
+    refresh_token = Secret(renewal.encode("ascii")) if usable(renewal) else None
+    if not usable(access) or (renewal and refresh_token is None):
+        words = "the answer has no usable token"
+        return TryLater("no_token", words, refresh_token=refresh_token)
     if kind.lower() != "bearer":
         # RFC 6749, 7.1: a client must not use a token of a type that it does not know.
         words = plain_words(kind, (Secret(access.encode("ascii")),)) or "none"
-        return Misconfigured("token_type", f"the type of the token is {words}")
+        problem = f"the type of the token is {words}"
+        return Misconfigured("token_type", problem, refresh_token)
     return Tokens(
         Secret(access.encode("ascii")),
-        Secret(renewal.encode("ascii")) if renewal else None,
+        refresh_token,
         seconds_of(found, "expires_in", MAX_EXPIRY),
         tuple(text_of(found, "scope").split()) or asked,
         kind,

@@ -143,7 +143,7 @@ class CodeFlow:
         named = found.get("iss")
         if named is None and self._server.names_itself:
             return NotOurs("it does not name the issuer")
-        if named is not None and named != self._server.issuer:
+        if named is not None and not self._server.is_called(named):
             return NotOurs("it comes from another issuer")
         return found
 

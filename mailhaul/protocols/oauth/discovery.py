@@ -5,6 +5,8 @@ RFC 8414, and OpenID Connect Discovery 1.0, which is older and differs in the ad
 
 from __future__ import annotations
 
+import re
+
 from ..errors import LocalProtocolError
 from ..http import HttpRequest, HttpResponse, parse_url
 from ..record import Record
@@ -16,11 +18,15 @@ OAUTH = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
 OFFLINE = "offline_access"
 NOT_FOUND = frozenset({404, 410})
+TENANT_ID = "{tenantid}"
+GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class AuthorizationServer(Record):
     """An authorization server. An endpoint that it does not have is "".
 
+    ``issuer`` may contain ``{tenantid}``, as in Microsoft's description of itself: the GUID of the
+    user's organization, which is known only after the consent.
     ``names_itself`` is true if it announces ``iss`` in its redirects (RFC 9207, section 3).
     ``client_methods`` are how a client may prove itself, () if it does not say, and ``scopes``
     those that it announces.
@@ -36,6 +42,14 @@ class AuthorizationServer(Record):
     client_methods: tuple[str, ...] = ()
     authorization_extra: tuple[tuple[str, str], ...] = ()
     scopes: tuple[str, ...] = ()
+
+    def is_called(self, name: str) -> bool:
+        """Whether this is the name of the issuer (RFC 9207, 2.4)."""
+        before, tenant, after = self.issuer.partition(TENANT_ID)
+        if not tenant:
+            return name == self.issuer
+        middle = name.removeprefix(before).removesuffix(after)
+        return name == f"{before}{middle}{after}" and GUID.fullmatch(middle) is not None
 
 
 def discovery_requests(issuer: str) -> tuple[HttpRequest, ...]:

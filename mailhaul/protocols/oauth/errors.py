@@ -42,7 +42,7 @@ AADSTS_SETTINGS: Final = frozenset(
     {
         # The assertion's certificate, secret or application are wrong.
         "700016", "700027", "7000215", "7000218", "7000222", "50011", "70011", "90002", "90023",
-        "700024", "50059", "900382",
+        "700024", "50059", "900382", "50194", "700025", "650057",
     }
 )  # fmt: skip
 """Microsoft: nothing that the user could repair by signing in again."""

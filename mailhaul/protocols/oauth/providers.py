@@ -12,7 +12,7 @@ from typing import Final
 
 from ..errors import LocalProtocolError
 from ..record import Record
-from .discovery import AuthorizationServer
+from .discovery import GUID, TENANT_ID, AuthorizationServer
 
 GMAIL: Final = "gmail"
 MICROSOFT: Final = "microsoft"
@@ -30,6 +30,8 @@ SMTP: Final = "smtp"
 GMAIL_INSERT: Final = "gmail-insert"
 GMAIL_LABELS: Final = "gmail-labels"
 """What a token is for."""
+GMAIL_HOST: Final = "gmail.googleapis.com"
+"""Where the tokens for imports are sent."""
 
 TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}")
 DEFAULT_TENANT: Final = "common"
@@ -98,8 +100,10 @@ def preset(issuer: str, tenant: str = DEFAULT_TENANT) -> AuthorizationServer | N
         if not TENANT.fullmatch(tenant):
             raise LocalProtocolError("a tenant is a domain, a GUID, or a word such as common")
         base = f"https://login.microsoftonline.com/{tenant}"
+        # A tenant may have several names, and "common" is any; the issuer is called by its GUID.
+        known = tenant.lower() if GUID.fullmatch(tenant) else TENANT_ID
         return AuthorizationServer(
-            issuer=f"{base}/v2.0",
+            issuer=f"https://login.microsoftonline.com/{known}/v2.0",
             authorization=f"{base}/oauth2/v2.0/authorize",
             token=f"{base}/oauth2/v2.0/token",
             device=f"{base}/oauth2/v2.0/devicecode",

@@ -61,13 +61,22 @@ class ConsentNeeded(Failure):
 
 
 class TryLater(Failure):
-    """The server, or the way to it, has trouble now. ``retry_after`` is in seconds, if known."""
+    """The server, or the way to it, has trouble now. ``retry_after`` is in seconds, if known.
+
+    ``refresh_token`` is the next one, if an answer that cannot be used has one.
+    """
 
     retry_after: int | None = None
+    refresh_token: Secret | None = None
 
 
 class Misconfigured(Failure):
-    """Client, secret, scope or issuer is not what the server expects."""
+    """Client, secret, scope or issuer is not what the server expects.
+
+    ``refresh_token`` is as in TryLater.
+    """
+
+    refresh_token: Secret | None = None
 
 
 class Denied(Failure):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from typing import cast
+
 import pytest
 
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.errors import ConfigErrors
 from mailhaul.adapters.config.load import Configuration, load
+from mailhaul.adapters.oauth.grants import Issuer
 from mailhaul.adapters.sinks.kinds import chosen_sink
-from mailhaul.apps.polls.tokens import uses_of
+from mailhaul.apps.polls.context import PollContext
+from mailhaul.apps.polls.tokens import oauth_account, uses_of
 
 CALLER = Caller("joe", 1000, "/home/joe", None, "/home/joe")
 OAUTH = "oauthissuer gmail oauthclient id"
@@ -29,13 +34,28 @@ def test_the_options_are_read() -> None:
     assert account.gmaillabels == ("INBOX", "Old Mail")
     assert account.gmailneverspam
     assert chosen_sink(account).title == "Gmail"
-    uses = {use: user for use, user, _ in uses_of(account)}
+    uses = {use.kind: use.user for use in uses_of(account)}
     assert uses == {"gmail-insert": "ann@x.example", "gmail-labels": "ann@x.example"}
+
+
+def test_a_service_account_asks_for_all_that_the_user_needs_in_one_token() -> None:
+    [account] = loaded(
+        "poll h protocol pop3 oauthissuer gmail oauthgrant service oauthkey k user joe password p "
+        "gmail ann@x.example gmaillabels INBOX 'Old Mail'"
+    ).accounts
+    found = oauth_account(account, cast(PollContext, None), "ann@x.example")
+    assert Issuer(found, time.time).own_scope == (
+        "https://www.googleapis.com/auth/gmail.insert",
+        "https://www.googleapis.com/auth/gmail.labels",
+    )
+    # What another user of the entry needs is not asked for.
+    other = oauth_account(account, cast(PollContext, None), "joe")
+    assert other.uses == frozenset()
 
 
 def test_without_names_of_labels_no_more_is_asked_for() -> None:
     [account] = loaded(f"poll h protocol pop3 {OAUTH} user joe gmail ann@x.example").accounts
-    assert [use for use, _, _ in uses_of(account)] == ["gmail-insert"]
+    assert [use.kind for use in uses_of(account)] == ["gmail-insert"]
 
 
 @pytest.mark.parametrize(

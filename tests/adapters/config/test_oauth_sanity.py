@@ -138,3 +138,109 @@ def test_a_secret_in_the_wrong_place_is_not_shown() -> None:
     with pytest.raises(ConfigErrors) as caught:
         loaded("poll h protocol imap oauthsecret se'same word user joe")
     assert "same" not in str(caught.value)
+
+
+# Two issuers
+
+
+OAUTH = "oauthissuer {} oauthclient i"
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "words"),
+    [
+        (
+            "poll h protocol imap auth oauth oauthissuer microsoft oauthclient i oauthissuer gmail "
+            "user joe gmail joe@x.example",
+            69,
+            'a second "oauthissuer" in one entry, after "microsoft"; an entry has one issuer',
+        ),
+        (
+            f"poll outlook.office365.com protocol imap auth oauth {OAUTH.format('gmail')} user joe",
+            42,
+            '"auth oauth" at outlook.office365.com needs a token of microsoft, not of gmail',
+        ),
+        (
+            f"poll h protocol imap {OAUTH.format('microsoft')} user joe password x append "
+            "'imaps://joe@imap.gmail.com/INBOX' appendauth oauth",
+            120,
+            '"appendauth oauth" at imap.gmail.com needs a token of gmail, not of microsoft',
+        ),
+        (
+            f"poll h protocol imap esmtpauth oauth esmtpname j {OAUTH.format('gmail')} user joe "
+            "password x smtphost smtp.office365.com/587",
+            22,
+            '"esmtpauth oauth" at smtp.office365.com needs a token of microsoft, not of gmail',
+        ),
+        (
+            f"poll outlook.office365.com protocol imap auth oauth {OAUTH.format('microsoft')} "
+            "user joe gmail ann@gmail.com",
+            98,
+            '"gmail" together with "oauthissuer microsoft"',
+        ),
+    ],
+)
+def test_an_entry_with_two_issuers_is_refused_at_its_place(
+    text: str, column: int, words: str
+) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        loaded(text)
+    assert words in str(caught.value)
+    assert f"standard input:1:{column}: " in str(caught.value)
+
+
+def test_the_same_issuer_may_be_named_twice_and_another_one_in_another_entry() -> None:
+    found = loaded(
+        f"poll imap.gmail.com protocol imap auth oauth {OAUTH.format('gmail')} oauthissuer gmail "
+        f"user joe\npoll outlook.office365.com protocol imap auth oauth "
+        f"{OAUTH.format('microsoft')} user ann\n"
+    )
+    assert [account.oauthissuer for account in found.accounts] == ["gmail", "microsoft"]
+    assert found.warnings == ()
+
+
+# Tokens that others can read
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("auth oauth {} user joe sslproto ''", "mail.x goes over the network in the clear; "),
+        ("auth oauthbearer user joe password t sslproto ''", "in the clear; "),
+        ("auth xoauth2 user joe password t sslmode none", "in the clear; "),
+        ("auth oauth {} user joe no sslcertck", "in the clear if the server offers no TLS"),
+        ("auth oauth {} user joe ssl no sslcertck", "whose certificate is not checked"),
+        (
+            "auth oauth {} user joe sslproto 'tls1.2+' no sslcertck",
+            "certificate is not checked",
+        ),
+        (
+            "{} user joe password x append 'imaps://joe@arch.x/INBOX' appendauth oauth "
+            "no sslcertck ssl",
+            "the token for arch.x goes over TLS whose certificate is not checked",
+        ),
+    ],
+)
+def test_a_token_that_others_could_read_is_a_warning_with_its_place(text: str, words: str) -> None:
+    options = text.format("oauthissuer 'https://i.example' oauthclient i")
+    [warning] = loaded(f"poll mail.x protocol imap {options}").warnings
+    assert words in str(warning)
+    assert str(warning).startswith("standard input:1:")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "poll mail.x protocol imap auth oauth {} user joe ssl",
+        "poll mail.x protocol imap auth oauth {} user joe",
+        f"poll mail.x protocol imap auth oauth {{}} user joe ssl no sslcertck sslfingerprint "
+        f"'{'0' * 64}'",
+        "poll localhost protocol imap auth oauth {} user joe sslproto ''",
+        "poll mail.x via 127.0.0.1 protocol imap auth oauth {} user joe sslproto ''",
+        "poll mail.x protocol imap auth oauth {} plugin 'ssh %h' user joe sslproto ''",
+        "poll mail.x protocol imap user joe password x sslproto ''",
+    ],
+)
+def test_a_token_that_is_protected_is_none(text: str) -> None:
+    options = text.format("oauthissuer 'https://i.example' oauthclient i")
+    assert not [one for one in loaded(options).warnings if "token" in str(one)]

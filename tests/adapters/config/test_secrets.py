@@ -6,7 +6,6 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread
@@ -29,7 +28,7 @@ from mailhaul.adapters.config.secret_table import (
     SecretWay,
     way_of,
 )
-from mailhaul.adapters.config.secrets import SecretReader, have_changed, read_once
+from mailhaul.adapters.config.secrets import SecretReader, have_changed
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.login.access import TlsMode
 from mailhaul.adapters.login.reach import access_of, tls_mode
@@ -50,12 +49,11 @@ def caller(tmp_path: Path) -> Caller:
 
 
 @pytest.fixture(autouse=True)
-def unread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "_told", set())
     monkeypatch.setattr(secrets, "_variables", {})
-    read_once.cache_clear()
-    yield
-    read_once.cache_clear()
+    monkeypatch.setattr(secrets, "_descriptors", {})
+    monkeypatch.setattr(secrets, "_read_descriptors", set())
 
 
 def account(text: str, caller: Caller) -> AccountSettings:
@@ -226,6 +224,31 @@ def test_a_descriptor_has_the_password_for_all_accounts(caller: Caller) -> None:
     for _ in range(2):
         assert revealed(f"passwordfd {reading}", caller) == b"sesame"
     os.close(reading)
+
+
+def test_a_descriptor_that_stays_silent_has_a_deadline_and_loses_nothing(caller: Caller) -> None:
+    reading, writing = os.pipe()
+    settings = account(f"poll h protocol imap user joe passwordfd {reading}", caller)
+    for some in (b"", b"ses"):
+        os.write(writing, some)
+        with pytest.raises(PollFailed, match=r"nothing came within 0\.1 seconds; start") as failure:
+            SecretReader(settings, "password", caller.home, seconds=0.1).read()
+        assert str(failure.value).startswith(
+            f"standard input:1:31: passwordfd: descriptor {reading}: "
+        )
+        assert failure.value.code is ExitCode.IOERR
+    # The writer may stay: the first line is all that counts.
+    os.write(writing, b"ame\n")
+    assert revealed(f"passwordfd {reading}", caller) == b"sesame"
+    os.close(writing)
+    os.close(reading)
+    assert revealed(f"passwordfd {reading}", caller) == b"sesame"
+
+
+def test_who_waits_for_the_same_descriptor_has_a_deadline_too(caller: Caller) -> None:
+    settings = account("poll h protocol imap user joe passwordfd 99", caller)
+    with secrets._descriptor_lock, pytest.raises(PollFailed, match="nothing came within"):
+        SecretReader(settings, "password", caller.home, seconds=0.1).read()
 
 
 def test_a_file_that_others_can_read_is_reported_once(tmp_path: Path, caller: Caller) -> None:
@@ -438,6 +461,21 @@ def test_a_keyring_that_waits_for_the_user_has_a_deadline_and_one_thread(
     unlocked.set()
     with secret_keyring._one_at_a_time:
         pass
+
+
+def test_without_a_thread_the_keyring_is_free_for_the_next_request(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_keyring(monkeypatch, {("Mail", "joe"): "sesame"})
+
+    def start(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", start)
+        with pytest.raises(PollFailed, match="no thread can be started; the system has too many"):
+            revealed("passwordkeyring Mail", caller)
+    assert revealed("passwordkeyring Mail", caller) == b"sesame"
 
 
 def test_the_package_that_is_installed_has_this_function() -> None:

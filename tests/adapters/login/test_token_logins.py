@@ -315,7 +315,7 @@ class SmtpServer:
 
         async def connect() -> None:
             listener = Listener("mail", PLACE, False, "x")
-            sink = SmtpSink([listener], "here", 10.0, None, credentials, 0, tokens)
+            sink = SmtpSink([listener], "here", 10.0, None, credentials, 0, lambda _: tokens)
             await sink.open()
             await sink.close()
 

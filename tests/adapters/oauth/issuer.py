@@ -9,12 +9,14 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from mailhaul.adapters.http.client import HttpOptions
-from mailhaul.adapters.oauth.accounts import OAuthAccount, owner_of
+from mailhaul.adapters.oauth.accounts import OAuthAccount, TokenOwner, owner_of
 from mailhaul.adapters.oauth.grants import Issuer
 from mailhaul.adapters.oauth.keeper import TokenKeeper
-from mailhaul.adapters.oauth.store import SavedToken, TokenStore
+from mailhaul.adapters.oauth.saved import SavedToken
+from mailhaul.adapters.oauth.store import TokenStore
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.requests import Close, Tcp
+from mailhaul.protocols.record import replace
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 
@@ -111,6 +113,7 @@ class World:
             **account,
         }
         self.account = OAuthAccount(**values)
+        self.make_store: Callable[[str, TokenOwner], TokenStore] = TokenStore
         self.store = TokenStore(self.folder, self.account.owner)
 
     async def read_secret(self, name: str) -> Secret | None:
@@ -125,10 +128,11 @@ class World:
         self.store.unlock()
 
     def keeper(self, **more: Any) -> TokenKeeper:
-        store = TokenStore(self.folder, self.account.owner)
+        store = self.make_store(self.folder, self.account.owner)
         options = HttpOptions(environment={})
-        issuer = Issuer(self.account, lambda: self.now, options, lambda count: b"r" * count)
-        return TokenKeeper(self.account, store, issuer, lambda: self.now, **more)
+        account = replace(self.account, **more.pop("account", {}))
+        issuer = Issuer(account, lambda: self.now, options, lambda count: b"r" * count)
+        return TokenKeeper(account, store, issuer, lambda: self.now, **more)
 
     def simulation(self, *, reachable: bool = True, **options: Any) -> Simulation:
         made = Simulation(**options)

@@ -82,7 +82,7 @@ class Target(ImapService):
         if answer is None:
             await super()._answer(command)
         else:
-            self._machine.send(Completed(command, *answer, b"so it is"))
+            self._machine.send(Completed(command, *answer, self._world.words))
 
     async def _append(self, command: Append) -> Code:
         code = await super()._append(command)
@@ -108,6 +108,7 @@ class World:
 
     folder: Path
     inbox: Mailbox
+    words: bytes = b"so it is"
     target: Mailboxes = field(default_factory=lambda: Mailboxes({b"INBOX": Mailbox()}))
     misbehaviour: Misbehaviour = field(default_factory=Misbehaviour)
     at_source: Misbehaviour = field(default_factory=Misbehaviour)
@@ -334,6 +335,19 @@ def test_a_refusal_is_for_one_message(tmp_path: Path, answer: Answer, verdict: V
     assert world.stored() == [text(1), text(3)]
     assert world.outcomes[1] == (verdict, "target: so it is")
     assert [message.size for message in world.inbox.messages] == [second]
+
+
+@pytest.mark.parametrize("condition", [NO, BAD])
+def test_a_mailbox_that_is_not_there_for_a_good_login_is_no_fault_of_a_message(
+    tmp_path: Path, condition: Condition
+) -> None:
+    world = make(tmp_path)
+    world.words = b"User is authenticated but not connected."
+    world.answers = lambda command: (condition, None) if isinstance(command, Append) else None
+    assert world.run() is ExitCode.SMTP
+    assert "the login is good, but" in world.failure
+    assert Verdict.REFUSED not in [outcome[0] for outcome in world.outcomes]
+    assert len(world.inbox.messages) == 3
 
 
 @pytest.mark.parametrize("keyword", [True, False])

@@ -191,3 +191,16 @@ def test_the_text_of_a_busy_server_is_quoted(world: World) -> None:
     assert str(world.fails()) == (
         "server: the server refuses the connection: 421 Server is busy, try again later."
     )
+
+
+@pytest.mark.parametrize("condition", [b"NO", b"BAD"])
+@pytest.mark.parametrize("verb", ["SELECT", "EXAMINE"])
+def test_a_mailbox_that_is_not_there_for_a_good_login_is_explained(
+    world: World, condition: bytes, verb: str
+) -> None:
+    """As Exchange says it, for a mailbox without IMAP, without a license, or of another user."""
+    world.script.answers[verb] = b"TAG %b User is authenticated but not connected.\r\n" % condition
+    failure = str(world.fails(check_only=verb == "EXAMINE"))
+    assert "User is authenticated but not connected.; the login is good, but" in failure
+    assert "IMAP is switched off for the mailbox" in failure
+    assert "the token is that of another user" in failure

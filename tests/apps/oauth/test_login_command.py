@@ -198,3 +198,16 @@ def test_an_account_without_oauth_is_told_what_to_write(
     code, _, errors = finish(start(tmp_path, "poll h user joe password x\n", "login", "joe"))
     assert code == 5
     assert 'write "auth oauth" there' in errors
+
+
+def test_the_address_is_shown_also_if_a_browser_was_started(
+    issuer: SmallIssuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser that says that it has opened the page may be in another session."""
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-9")
+    monkeypatch.setenv("BROWSER", "true %s")
+    program = start(tmp_path, entry(issuer), "login", "joe@x.example")
+    visit(visit(address_in(program))[1])
+    code, out, errors = finish(program)
+    assert (code, errors) == (0, "")
+    assert "signed in" in out

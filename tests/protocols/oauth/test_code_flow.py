@@ -80,6 +80,15 @@ def test_the_address_asks_for_a_code_and_does_not_show_the_verifier() -> None:
     assert parameters(request)["redirect_uri"] == REDIRECT
 
 
+def test_microsoft_names_the_organization_of_the_user() -> None:
+    named = "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0"
+    issuer = "https://login.microsoftonline.com/{tenantid}/v2.0"
+    running = flow(issuer=issuer, names_itself=True)
+    refused = running.receive_redirect(sent_back(running, iss=issuer))
+    assert refused == NotOurs("it comes from another issuer")
+    assert isinstance(running.receive_redirect(sent_back(running, iss=named)), HttpRequest)
+
+
 def test_an_endpoint_may_have_a_query_already() -> None:
     running = flow(authorization=f"{ISSUER}/auth?tenant=1", authorization_extra=(("prompt", "x"),))
     assert query(running.address)["tenant"] == "1"

@@ -10,13 +10,14 @@ from mailhaul.protocols.oauth import advice, providers
 from mailhaul.protocols.oauth.discovery import AuthorizationServer
 from mailhaul.protocols.oauth.errors import clock_is_wrong, meaning_of
 from mailhaul.protocols.oauth.providers import missing_scope, preset, scope_for
+from mailhaul.protocols.oauth.results import Misconfigured
 
 
 @pytest.mark.parametrize("name", ["gmail", "microsoft"])
 def test_the_endpoints_of_a_preset_are_addresses(name: str) -> None:
     server = preset(name)
     assert isinstance(server, AuthorizationServer)
-    for address in (server.issuer, server.authorization, server.token, server.device):
+    for address in (server.authorization, server.token, server.device):
         assert parse_url(address).scheme == "https"
 
 
@@ -81,7 +82,7 @@ def test_a_permission_that_the_user_left_out_is_found() -> None:
         (
             *("microsoft", "code", "invalid_grant"),
             "AADSTS65001: The user or administrator has not consented to use the application",
-            advice.ADMIN_CONSENT,
+            advice.NO_CONSENT,
         ),
         (
             *("microsoft", "code", "invalid_client"),
@@ -89,6 +90,56 @@ def test_a_permission_that_the_user_left_out_is_found() -> None:
             advice.PUBLIC_CLIENT,
         ),
         ("microsoft", "client", "invalid_client", "AADSTS7000215: Invalid", advice.SECRET),
+        (
+            *("microsoft", "code", "access_denied"),
+            "AADSTS65004: User declined to consent to access the app.",
+            advice.DECLINED,
+        ),
+        (
+            *("microsoft", "code", "invalid_resource"),
+            "AADSTS650057: Invalid resource. The client has requested access to a resource which "
+            "is not listed in the requested permissions in the client's application registration.",
+            advice.API_PERMISSIONS,
+        ),
+        (
+            *("microsoft", "code", "invalid_client"),
+            "AADSTS65005: The application needs access to a service that your organization has not "
+            "subscribed to or enabled. Contact your administrator.",
+            advice.NO_EXCHANGE,
+        ),
+        (
+            *("microsoft", "code", "invalid_request"),
+            "AADSTS50194: Application 'x' is not configured as a multi-tenant application.",
+            advice.ONE_TENANT,
+        ),
+        (
+            *("microsoft", "code", "invalid_client"),
+            "AADSTS700025: Client is public so neither 'client_assertion' nor 'client_secret' "
+            "should be presented.",
+            advice.PUBLIC_HAS_NONE,
+        ),
+        (
+            *("microsoft", "device", "invalid_grant"),
+            "AADSTS70043: The refresh token has expired or is invalid due to sign-in frequency "
+            "checks by conditional access.",
+            advice.SIGN_IN_FREQUENCY,
+        ),
+        (
+            *("microsoft", "code", "invalid_grant"),
+            "AADSTS53003: Access has been blocked by Conditional Access policies.",
+            advice.CONDITIONAL_ACCESS,
+        ),
+        (
+            *("microsoft", "code", "invalid_grant"),
+            "AADSTS50076: Due to a configuration change made by your administrator, you must use "
+            "multi-factor authentication.",
+            advice.MORE_PROOF,
+        ),
+        (
+            *("microsoft", "code", "invalid_grant"),
+            "AADSTS90094: An administrator must grant consent.",
+            advice.ADMIN_CONSENT,
+        ),
         ("https://issuer.example", "code", "invalid_grant", "gone", ""),
         ("https://issuer.example", "code", "temporarily_unavailable", "", ""),
     ],
@@ -107,7 +158,7 @@ def test_the_known_traps_are_named(
             "Tenant.",
             advice.SMTP_OFF,
         ),
-        ("User is authenticated but not connected.", advice.IMAP_OFF),
+        ("User is authenticated but not connected.", advice.NOT_CONNECTED),
         (
             "[ALERT] Your account is not enabled for IMAP use.",
             advice.IMAP_OFF,
@@ -127,3 +178,51 @@ def test_a_wrong_clock_is_recognized() -> None:
     assert clock_is_wrong(meaning_of("invalid_grant", google))
     assert clock_is_wrong(meaning_of("invalid_client", "AADSTS700024: Client assertion is not"))
     assert not clock_is_wrong(meaning_of("invalid_grant", "Token has been expired or revoked."))
+
+
+@pytest.mark.parametrize("number", ["50194", "700025", "650057"])
+def test_a_wrong_registration_is_not_repaired_by_another_consent(number: str) -> None:
+    refused = meaning_of("invalid_grant", f"AADSTS{number}: so it is")
+    assert isinstance(refused, Misconfigured)
+
+
+def test_every_advice_of_a_number_names_the_next_step() -> None:
+    for pattern, words in advice._TRAPS:
+        assert len(words) > 30, pattern
+        verbs = ("sign in", "give", "add", "check", "must", "can", "remove", "allow", "compare")
+        assert any(verb in words for verb in verbs), words
+
+
+MICROSOFT = "https://login.microsoftonline.com"
+GUID = "9188040d-6c67-4c5b-b112-36a304b66dad"
+
+
+@pytest.mark.parametrize(
+    ("tenant", "name", "is_it"),
+    [
+        ("common", f"{MICROSOFT}/{GUID}/v2.0", True),
+        ("organizations", f"{MICROSOFT}/{GUID}/v2.0", True),
+        ("contoso.example", f"{MICROSOFT}/{GUID}/v2.0", True),
+        (GUID.upper(), f"{MICROSOFT}/{GUID}/v2.0", True),
+        (GUID, f"{MICROSOFT}/{GUID.replace('9', '8')}/v2.0", False),
+        ("common", f"{MICROSOFT}/common/v2.0", False),
+        ("common", f"{MICROSOFT}/{{tenantid}}/v2.0", False),
+        ("common", f"https://evil.example/{GUID}/v2.0", False),
+        ("common", f"{MICROSOFT}/{GUID}/v2.0/x/v2.0", False),
+        ("common", f"{MICROSOFT}/{GUID}", False),
+        ("common", "", False),
+    ],
+)
+def test_microsoft_is_called_by_the_guid_of_the_organization(
+    tenant: str, name: str, is_it: bool
+) -> None:
+    server = preset("microsoft", tenant)
+    assert server
+    assert server.is_called(name) is is_it
+
+
+def test_google_has_one_name() -> None:
+    server = preset("gmail")
+    assert server
+    assert server.is_called("https://accounts.google.com")
+    assert not server.is_called("https://accounts.google.com/")

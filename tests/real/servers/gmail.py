@@ -1,4 +1,4 @@
-"""A stand-in for users.messages.import of the Gmail API, by Google's published reference.
+"""A stand-in for users.messages.import and insert of the Gmail API, by Google's reference.
 
 It listens on loopback, over TLS, in a thread for each connection, and keeps every message with its
 labels. What the reference says of requests is checked here, so that a client that passes these
@@ -36,6 +36,7 @@ from .gmail_uploads import (
 UPLOAD: Final = "/upload/gmail/v1/users/"
 PLAIN: Final = "/gmail/v1/users/"
 IMPORT: Final = "/messages/import"
+INSERT: Final = "/messages"
 SCOPES: Final = frozenset(
     {
         "https://mail.google.com/",
@@ -62,6 +63,12 @@ CHOICES: Final = {
     "upload_id": None,
 }
 """The query parameters that an import may have, and their values."""
+INSERT_CHOICES: Final = {
+    name: values
+    for name, values in CHOICES.items()
+    if name not in {"neverMarkSpam", "processForCalendar"}
+}
+"""Those of an insertion."""
 LOOK_UPS: Final = {
     "q": None,
     "includeSpamTrash": {"true", "false"},
@@ -195,20 +202,22 @@ class Service:
             raise Refused(405, "httpMethodNotAllowed", "Method Not Allowed")
         user = self.user_of(request, SCOPES)
         uploading = _check_target(request.path, user)
+        inserted = request.path.endswith(INSERT)
         octets = b"".join(body)
         content_type = request.headers.get("content-type", "")
         if not uploading:
             labels, raw = labels_in(octets)
-            return self.store.add(user, raw or b"", labels, request.query).answer()
+            return self.store.add(user, raw or b"", labels, request.query, inserted).answer()
         match request.query.get("uploadType"):
             case "resumable":
-                name = begin_session(self.store, user, request.query, request.headers, octets)
+                about = (request.query, request.headers, octets)
+                name = begin_session(self.store, user, *about, inserted=inserted)
                 return Answer(200, headers={"Location": f"{self.url}{target}&upload_id={name}"})
             case "multipart":
                 labels, message = multipart_message(content_type, octets)
-                return self.store.add(user, message, labels, request.query).answer()
+                return self.store.add(user, message, labels, request.query, inserted).answer()
             case "media" if content_type == "message/rfc822":
-                return self.store.add(user, octets, (), request.query).answer()
+                return self.store.add(user, octets, (), request.query, inserted).answer()
             case "media":
                 raise Refused(400, "badContent", "Media type is not supported")
             case _:
@@ -361,8 +370,10 @@ class _Handler(BaseHTTPRequestHandler):
 def _check_target(path: str, user: str) -> bool:
     """Return whether a path is that for uploads. Raises Refused unless it is one of ``user``."""
     uploading = path.startswith(UPLOAD)
-    whose = path.removeprefix(UPLOAD if uploading else PLAIN).removesuffix(IMPORT)
-    if path not in {f"{UPLOAD}{whose}{IMPORT}", f"{PLAIN}{whose}{IMPORT}"}:
+    whose = path.removeprefix(UPLOAD if uploading else PLAIN).split("/")[0]
+    if path not in {
+        f"{start}{whose}{end}" for start in (UPLOAD, PLAIN) for end in (IMPORT, INSERT)
+    }:
         raise Refused(404, "notFound", "Not Found")
     if unquote(whose) not in {"me", user}:
         raise Refused(403, "forbidden", f"Delegation denied for {user}")
@@ -371,7 +382,9 @@ def _check_target(path: str, user: str) -> bool:
 
 def _check_query(request: Request) -> None:
     """Raise Refused for a parameter that a method does not have, or a value that it has not."""
-    known = LOOK_UPS if request.method == "GET" else CHOICES
+    known = INSERT_CHOICES if request.path.endswith(INSERT) else CHOICES
+    if request.method == "GET":
+        known = LOOK_UPS
     for name, value in request.query.items():
         if name not in known:
             raise bad_request(f"Unknown name {name!r}: cannot bind query parameter")

@@ -83,13 +83,14 @@ def bad_request(words: str) -> Refused:
 
 @dataclass(frozen=True)
 class Message:
-    """One message that was imported. ``query`` has the parameters of the request for it."""
+    """One message that was imported or inserted. ``query`` has the parameters of its request."""
 
     id: str
     user: str
     octets: bytes = field(repr=False)
     labels: Sequence[str]
     query: Mapping[str, str]
+    inserted: bool = False
 
     def answer(self) -> Answer:
         """Return the message resource."""
@@ -105,6 +106,7 @@ class Session:
     labels: Sequence[str]
     query: Mapping[str, str]
     total: int | None
+    inserted: bool = False
     octets: bytearray = field(default_factory=bytearray, repr=False)
     done: Message | None = None
 
@@ -128,7 +130,12 @@ class Store:
         self._expired: dict[str, int] = {}
 
     def add(
-        self, user: str, octets: bytes, labels: Sequence[str], query: Mapping[str, str]
+        self,
+        user: str,
+        octets: bytes,
+        labels: Sequence[str],
+        query: Mapping[str, str],
+        inserted: bool = False,
     ) -> Message:
         """Keep one more message, be it the same as another or not. Raises Refused."""
         self.check_size(len(octets))
@@ -137,8 +144,11 @@ class Store:
         unknown = [one for one in labels if one not in SYSTEM_LABELS | self.labels]
         if unknown:
             raise Refused(400, "invalidArgument", f"Invalid label: {unknown[0]}")
+        senders = BytesHeaderParser().parsebytes(octets).get_all("From", [])
+        if not inserted and (len(senders) != 1 or "@" not in senders[0]):
+            raise Refused(400, "invalidArgument", "Invalid From header")
         name = f"19a0{next(self._numbers):012x}"
-        message = Message(name, user, octets, tuple(labels), query)
+        message = Message(name, user, octets, tuple(labels), query, inserted)
         self.messages.append(message)
         return message
 
@@ -231,7 +241,13 @@ def _part(part: bytes) -> tuple[Headers, bytes]:
 
 
 def begin_session(
-    store: Store, user: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+    store: Store,
+    user: str,
+    query: Mapping[str, str],
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    inserted: bool = False,
 ) -> str:
     """Begin a resumable upload and return its ID. Raises Refused."""
     if headers.get("x-upload-content-type", "message/rfc822") != "message/rfc822":
@@ -242,7 +258,7 @@ def begin_session(
             raise bad_request("Invalid X-Upload-Content-Length")
         store.check_size(int(announced))
     total = None if announced is None else int(announced)
-    return store.begin(Session(user, labels_in(body)[0], query, total))
+    return store.begin(Session(user, labels_in(body)[0], query, total, inserted))
 
 
 def put_to_session(
@@ -272,7 +288,9 @@ def put_to_session(
             store.check_size(len(session.octets))
     if session.done is None and session.total is not None and len(session.octets) == session.total:
         octets = bytes(session.octets)
-        session.done = store.add(session.user, octets, session.labels, session.query)
+        session.done = store.add(
+            session.user, octets, session.labels, session.query, session.inserted
+        )
     if session.done is not None:
         return session.done.answer()
     last = len(session.octets) - 1

@@ -20,13 +20,13 @@ from ....adapters.config.secret_table import (
 )
 from ....adapters.config.secrets import SecretReader
 from ....adapters.config.settings import AccountSettings
-from ....adapters.oauth.keeper import CONSENT, sentence_of
-from ....adapters.oauth.store import SavedToken, TokenStore
+from ....adapters.oauth.saved import CONSENT, SavedToken
+from ....adapters.oauth.words import sentence_of, sentence_of_refusal
 from ....adapters.sinks.kinds import LISTENERS, chosen_sink
 from ....flows.outcome import ExitCode, PollFailed
 from ....protocols.oauth.providers import CODE, DEVICE
 from ...polls.context import PollContext
-from ...polls.tokens import oauth_account, uses_of
+from ...polls.tokens import oauth_account, store_for, uses_of
 from .findings import Finding, error, from_failure, note, ok, warning
 
 EXTRAS = {"keyring": "keyring", "h11": "oauth", "cryptography": "oauth"}
@@ -127,14 +127,14 @@ def where(found: tuple[object, object] | None, home: str) -> str:
 def check_tokens(settings: AccountSettings, context: PollContext) -> Iterator[Finding]:
     """Check the tokens that an account uses; the issuer is not asked."""
     seen: set[str] = set()
-    for use, user, _ in uses_of(settings):
-        account = oauth_account(settings, context, use, user)
-        store = TokenStore(context.tokens, account.owner)
+    for use in uses_of(settings):
+        account = oauth_account(settings, context, use.user)
+        store = store_for(context, account.owner)
         if store.path in seen:
             continue
         seen.add(store.path)
         try:
-            saved = store.load()
+            saved = store.peek()
         except PollFailed as failure:
             hint = f'remove it, and use "mailhaul login {account.label}"'
             yield from_failure(failure, "token", "OAuth token", store.path, hint)
@@ -148,6 +148,9 @@ def check_tokens(settings: AccountSettings, context: PollContext) -> Iterator[Fi
                 yield error("token", "OAuth token", text, place, login, ExitCode.AUTHFAIL)
             else:
                 yield warning("token", "OAuth token", text, place, f"wait, or use: {login}")
+        elif (refusal := saved.refusal(use.server)).failures:
+            text = sentence_of_refusal(account, use.server, refusal)
+            yield warning("token", "OAuth token", text, account.place, f"use: {login}")
         elif saved.access is None and saved.refresh is None and asks_user:
             text = f"nobody has signed in yet as {account.label}"
             yield error("token", "OAuth token", text, account.place, login, ExitCode.AUTHFAIL)
