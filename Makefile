@@ -11,7 +11,7 @@ NEWER := $(foreach python,python3.12 python3.13,$(firstword $(foreach path,\
   $(python) $(wildcard $(HOME)/.pyenv/versions/*/bin/$(python)),$(shell $(path) -c "print('$(path)')" 2>/dev/null))))
 UNIT_TESTS := tests/protocols tests/public tests/runtimes
 
-.PHONY: other-pythons demo test check check-types check-more-types check-style check-pages states real-servers corpus matrix soak fuzz bench bench-machines mutate coverage clean
+.PHONY: other-pythons demo test check check-types check-more-types check-style check-pages states real-servers corpus matrix soak fuzz package bench bench-machines mutate coverage clean
 
 demo: $(VENV)/.base
 	$(BIN)/python -m mailhaul.apps.demo
@@ -38,13 +38,15 @@ check-style:
 check-pages:
 	$(BIN)/python docs/states.py --check
 	$(BIN)/python docs/options.py --check
+	$(BIN)/python docs/completions.py --check
 	$(BIN)/python docs/api.py --check
 
-# The state diagrams, the option reference and the reference of the library under docs/, printed
-# from the code itself.
+# The state diagrams, the option reference and the reference of the library under docs/, and the
+# completions under contrib/, printed from the code itself.
 states: $(VENV)/.dev
 	$(BIN)/python docs/states.py
 	$(BIN)/python docs/options.py
+	$(BIN)/python docs/completions.py
 	$(BIN)/python docs/api.py
 
 # Dovecot, Exim, Mailutils, OpenSSH, fetchmail and other clients, for the tests with real programs.
@@ -72,6 +74,14 @@ soak: $(VENV)/.dev real-servers
 # `make fuzz TARGET=imap_client SECONDS=1800`.
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m fuzz $(TARGET) --seconds $(or $(SECONDS),60)
+
+# What is shipped, into dist: sdist, wheel and the Debian packages, which are built in a clean root
+# of Debian (root is needed). `make package SUITE=trixie` builds them for Debian 13.
+package: $(VENV)/.dev
+	$(BIN)/python -m build --outdir dist
+	command -v debootstrap >/dev/null || (apt-get -q update && apt-get -q -y install debootstrap)
+	$(BIN)/python -m tests.roots deb $(or $(SUITE),bookworm)
+	$(BIN)/python -m tests.roots install $(or $(SUITE),bookworm)
 
 # How fast mailhaul is beside other programs, into docs/speed.md: `make bench`, one scenario by
 # `make bench SCENARIO=S6`, and in two minutes, only printed, by `make bench QUICK=1`.

@@ -70,12 +70,12 @@ def run(
     if configuration.run.help:
         from .cli.help import full
 
-        write(sys.stdout, full())
+        write(sys.stdout, full(lines.program))
         return ExitCode.SUCCESS
     if configuration.run.version:
         from .cli.version import describe
 
-        write(sys.stdout, describe(configuration))
+        write(sys.stdout, describe(configuration, lines.program))
         return ExitCode.SUCCESS
     if configuration.run.configdump:
         dump(configuration, lines)
@@ -193,9 +193,9 @@ def end_running(pidfile: str, lines: Lines, *, only: bool) -> None:
 
     if pid := running(pidfile):
         end(pid, pidfile, wait=not only)
-        lines.say(f"background mailhaul at {pid} killed.")
+        lines.say(f"background {lines.program} at {pid} killed.")
     elif only:
-        raise PollFailed(ExitCode.EXCLUDE, "no other mailhaul is running")
+        raise PollFailed(ExitCode.EXCLUDE, f"no other {lines.program} is running")
 
 
 def wake_running(
@@ -211,16 +211,16 @@ def wake_running(
     line = parse_command_line(arguments, caller.folder)
     problem = ""
     if check:
-        problem = "can't check mail while another mailhaul to same host is running."
+        problem = f"can't check mail while another {lines.program} to same host is running."
     elif line.servers:
-        problem = f"can't poll specified hosts with another mailhaul running at {pid}."
+        problem = f"can't poll specified hosts with another {lines.program} running at {pid}."
     elif line.options or line.appended or line.globals.keys() - {"pidfile"} or line.run.rcfile:
-        problem = "can't accept options while a background mailhaul is running."
+        problem = f"can't accept options while a background {lines.program} is running."
     if problem:
         step = '"mailhaul poll" lets it poll now, "mailhaul -q" ends it'
         raise PollFailed(ExitCode.EXCLUDE, f"{problem} {step}")
     wake(pid)
-    lines.say(f"background mailhaul at {pid} awakened.")
+    lines.say(f"background {lines.program} at {pid} awakened.")
     return ExitCode.SUCCESS
 
 

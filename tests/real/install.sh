@@ -27,10 +27,14 @@ want /usr/bin/mpop mpop
 want /usr/bin/msmtp msmtp
 want /usr/bin/mbsync isync
 want /usr/bin/getmail getmail6
+want /usr/bin/fdm fdm
 want /usr/bin/curl curl
 # The reports of conformance runs are looked at in a browser, and checked against a schema.
 want /usr/bin/chromium chromium
 want /usr/bin/xmllint libxml2-utils
+# Completions are tried in each shell.
+want /usr/bin/zsh zsh
+want /usr/bin/fish fish
 # The ledger's tests look at the system calls.
 want /usr/bin/strace strace
 # The issuer of OAuth tokens runs on it.
@@ -38,9 +42,6 @@ want /usr/bin/node nodejs
 # A benchmark's small programs are compiled.
 want /usr/bin/cc gcc
 want /usr/include/stdio.h libc6-dev
-if [ "$matrix$bench" ]; then
-    want /usr/bin/fdm fdm
-fi
 if [ "$matrix" ]; then
     want /usr/bin/offlineimap offlineimap3
     want /usr/bin/swaks swaks

@@ -1,4 +1,7 @@
-"""What is shipped works: sources, sdist, wheel of it, clean environment, poll."""
+"""What is shipped works: sources, sdist, wheel of it, clean environment, poll.
+
+Nothing is installed for the build: its backend is in the environment of the tests.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,22 @@ pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
 SHIPPED = (".py", ".css", ".js", ".json", "py.typed")
 """The ends of the names of files that are part of the package."""
+BUILD = (sys.executable, "-m", "build", "--no-isolation")
 PATIENCE = 120.0
-"""Seconds for each step; all of them take about half a minute."""
+"""Seconds for each step; all of them take about ten."""
+DATA = {
+    "share/man/man1/mailhaul.1",
+    "share/bash-completion/completions/mailhaul",
+    "share/zsh/site-functions/_mailhaul",
+    "share/fish/vendor_completions.d/mailhaul.fish",
+    "share/mailhaul/systemd/mailhaul.sysusers",
+    "share/mailhaul/systemd/mailhaul.tmpfiles",
+    "share/mailhaul/systemd/mailhaul.default",
+    "share/mailhaul/systemd/user/mailhaul.service",
+    "share/mailhaul/systemd/system/mailhaul.service",
+    "share/mailhaul/systemd/system/mailhaul@.service",
+}
+"""What the wheel installs besides the package."""
 
 
 def run(*words: str | Path, home: Path) -> subprocess.CompletedProcess[str]:
@@ -50,7 +67,7 @@ def ours(names: list[str]) -> set[str]:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an sdist, and the wheel that was made from it."""
     folder = tmp_path_factory.mktemp("built")
-    run(sys.executable, "-m", "build", "--outdir", folder, ROOT, home=folder)
+    run(*BUILD, "--outdir", folder, ROOT, home=folder)
     return folder
 
 
@@ -66,6 +83,30 @@ def test_both_archives_hold_the_whole_package(built: Path) -> None:
         assert ours(wheel.namelist()) == here
 
 
+def test_the_wheel_of_the_sdist_is_that_of_the_checkout(built: Path, tmp_path: Path) -> None:
+    run(*BUILD, "--wheel", "--outdir", tmp_path, ROOT, home=tmp_path)
+    [ours], [theirs] = tmp_path.glob("*.whl"), built.glob("*.whl")
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_the_wheel_has_manual_completions_and_units(built: Path) -> None:
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        names = (name.partition(".data/data/")[2] for name in wheel.namelist())
+        assert set(filter(None, names)) == DATA
+
+
+def test_the_sdist_builds_everything_else(built: Path) -> None:
+    with tarfile.open(next(built.glob("*.tar.gz"))) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert {
+        "Makefile",
+        "debian/rules",
+        "debian/control",
+        "contrib/container/Containerfile",
+    } <= names
+    assert {"docs/completions.py", "docs/switching.md", "tests/roots/steps.py"} <= names
+
+
 def test_the_installed_wheel_polls(built: Path, tmp_path: Path) -> None:
     run(sys.executable, "-m", "venv", tmp_path / "env", home=tmp_path)
     python = tmp_path / "env" / "bin" / "python"
@@ -74,6 +115,7 @@ def test_the_installed_wheel_polls(built: Path, tmp_path: Path) -> None:
     found = run(python, "-c", "import mailhaul; print(mailhaul.__file__)", home=tmp_path).stdout
     assert found.startswith(str(tmp_path))
     assert "mailhaul release" in run(mailhaul, "--version", home=tmp_path).stdout
+    assert all((tmp_path / "env" / path).is_file() for path in DATA)
     rc = tmp_path / "rc"
     with ScriptedImap(message(1)) as server:
         rc.write_text(account(server.port, "mda 'cat >>arrived'"))

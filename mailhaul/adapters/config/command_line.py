@@ -235,9 +235,9 @@ def _error(problem: str, hint: str = _HELP_HINT) -> ConfigErrors:
     return ConfigErrors([ConfigError(COMMAND_LINE, problem, hint=hint)])
 
 
-def usage() -> str:
-    """Return the text of ``--help``."""
-    lines = ["usage: mailhaul [options] [server ...]"]
+def usage(program: str = "mailhaul") -> str:
+    """Return the text of ``--help``. ``program`` is the name that the program was called by."""
+    lines = [f"usage: {program} [options] [server ...]"]
     for option in OPTIONS:
         for words, negated in ((option.on, False), (option.off, True)):
             if words:

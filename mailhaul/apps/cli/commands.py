@@ -245,6 +245,34 @@ No poll of these accounts may be running.
         "mailhaul.apps.cli.ledger:ledger",
     ),
     Command(
+        "import",
+        "take over what another program has fetched, or make an rc file from its own",
+        """\
+usage: mailhaul import fetchmail|getmail|mpop|fdm [FILE...] [-f RCFILE] [--dry-run]
+       mailhaul import rc getmail|mpop|fdm [FILE...] [-o NEWFILE]
+
+Records in the ledger which messages the other program has fetched: they are not fetched again. Each
+account must have an entry in the rc file (RCFILE). FILE is fetchmail's .fetchids, a file or folder
+of lists of getmail (oldmail-...) or mpop, or fdm's fdm.conf; the default is the usual one.
+--dry-run  says what would be recorded
+rc         makes an rc file from that of the other program, and names the lines that are not
+           translated; the passwords are copied into NEWFILE only, which must not exist yet
+"docs/switching.md" is the guide.
+""",
+        "mailhaul.apps.cli.migration:import_command",
+    ),
+    Command(
+        "export",
+        "write what was fetched over POP3 in the format of fetchmail",
+        """\
+usage: mailhaul export fetchids [-f RCFILE] [-o NEWFILE]
+
+Writes the unique ids of the messages that were delivered, for the accounts of the rc file, as lines
+of fetchmail's .fetchids: then fetchmail does not fetch them again. NEWFILE must not exist yet.
+""",
+        "mailhaul.apps.cli.migration:export_command",
+    ),
+    Command(
         "replay",
         "replay a transcript",
         """\

@@ -40,9 +40,9 @@ Without a command, mailhaul polls the servers that are named, or all in the rc f
 {list_of_commands()}"""
 
 
-def full() -> str:
+def full(program: str) -> str:
     """Return the text of ``--help``: the options, and the list of commands."""
-    synopsis, _, options = usage().partition("\n")
+    synopsis, _, options = usage(program).partition("\n")
     return f"{synopsis}\n       mailhaul COMMAND ...\n\nOptions:\n{options}\n{list_of_commands()}"
 
 

@@ -10,8 +10,11 @@ from ...adapters.config.values import SECONDS_PER_DAY
 from ...adapters.login.access import TlsMode
 from ...adapters.login.reach import proxy_of, tls_mode
 from ...adapters.sinks.kinds import LISTENERS, chosen_sink, sink_value
-from ..polls.lines import escape
+from ..polls.lines import PROGRAM, escape
 
+FETCHMAIL = "fetchmail"
+COMPATIBLE = "6.4.0+SDPS+TLS"
+"""The release of fetchmail whose rc file and command line are understood, as ``-V`` shows it."""
 TLS = {
     TlsMode.WRAPPED: "TLS from the first byte.",
     TlsMode.REQUIRED: "TLS by STARTTLS is mandatory.",
@@ -20,10 +23,20 @@ TLS = {
 }
 
 
-def describe(configuration: Configuration) -> str:
-    """Return the text for ``-V``."""
+def release_line(program: str) -> str:
+    """Return the first line of ``-V``.
+
+    Scripts that call ``fetchmail`` expect its name and its number there.
+    """
+    if program == FETCHMAIL:
+        return f"This is {FETCHMAIL} release {COMPATIBLE} ({PROGRAM} {__version__})"
+    return f"This is {PROGRAM} release {__version__}"
+
+
+def describe(configuration: Configuration, program: str = PROGRAM) -> str:
+    """Return the text for ``-V``. ``program`` is the name that the program was called by."""
     lines = [
-        f"This is mailhaul release {__version__}",
+        release_line(program),
         f"Taking options from command line and {escape(configuration.rcfile)}",
     ]
     if not configuration.accounts:

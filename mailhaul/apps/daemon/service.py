@@ -123,7 +123,7 @@ class Service:
 
     async def run(self) -> ExitCode:
         """Serve until a signal ends it, then return SUCCESS."""
-        self._lines.say(f"starting mailhaul {__version__} daemon")
+        self._lines.say(f"starting {self._lines.program} {__version__} daemon")
         attempt("ledger", self._load_results, self._lines.complain)
         self.scheduler.set_accounts(self._configuration.accounts, float(self._interval))
         try:
