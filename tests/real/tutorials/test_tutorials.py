@@ -48,7 +48,13 @@ def mailbox(count: int) -> servers.Mailbox:
 def test_first_mailbox(tmp_path: Path, there: StandIns) -> None:
     box = mailbox(3)
     there.imap(box, "imap.example.net")
-    joe = reader(tmp_path, there, played=INSTALLED)
+    joe = reader(tmp_path, there, played={**INSTALLED})
+    joe.write("~/secret", "some-pass-word\n")
+
+    def without_a_terminal(command: str) -> str:
+        return joe.execute(f"{command} --passwordfd 3 3<~/secret")
+
+    joe.played["mailhaul init"] = without_a_terminal
     joe.follow("tutorials/first-mailbox.md")
     assert len(box.messages) == 3
     assert len([*(joe.home / "Maildir" / "new").iterdir()]) == 3
