@@ -92,7 +92,7 @@ WISHES = (
     Wish(
         "deletes delivered mail after some days",
         {
-            "mailhaul": Fact("no"),
+            "mailhaul": Fact("`delete-after`"),
             "fetchmail": Fact("no", absent=r"delete.{0,20}after .{0,12}days"),
             "getmail6": Fact("`delete_after`", r"delete_after"),
             "mpop": Fact("no", absent=r"delete.{0,40}days"),

@@ -75,10 +75,10 @@ class Program:
         return {"getmail6": "getmail"}.get(self.name, self.name)
 
 
-def fetchmailrc(job: Job) -> Path:
-    """Write an rc file that fetchmail and mailhaul both read."""
+def fetchmailrc(job: Job, stays: str = "keep") -> Path:
+    """Write an rc file for fetchmail or mailhaul; ``stays`` is the word for mail that stays."""
     tls = f'ssl sslcertfile "{job.authority}"' if job.authority else "sslproto ''"
-    keep = "keep" if job.keep else "no keep"
+    keep = stays if job.keep else "no keep"
     text = "".join(
         f"poll a{n} via {HOST} no dns protocol IMAP port {port} auth password\n"
         f"  timeout {job.timeout}\n"
@@ -90,7 +90,7 @@ def fetchmailrc(job: Job) -> Path:
 
 def mailhaul(job: Job) -> list[str]:
     """Prepare mailhaul."""
-    return [sys.executable, "-m", "mailhaul", "-s", "-f", str(fetchmailrc(job))]
+    return [sys.executable, "-m", "mailhaul", "-s", "-f", str(fetchmailrc(job, "leave-unread"))]
 
 
 def fetchmail(job: Job) -> list[str]:

@@ -10,6 +10,8 @@ import pytest
 
 from tests.docs.walkthrough import BLOCK
 
+from ..daemon import until
+from ..servers.process import script
 from .reader import PAGES
 from .setting import COUNT, Setting, gmail_for
 from .stand_ins import message, stand_ins
@@ -29,9 +31,7 @@ ELSEWHERE = {
     "recipes.md": "test_recipes_page.py",
     "oauth.md": "tests/real/test_real_sign_in.py",
     "secrets.md": "tests/real/test_real_secrets.py",
-    "alerts.md": "tests/apps/test_alert_mails.py",
     "proxies.md": "tests/real/test_real_proxies.py",
-    "reading.md": "tests/real/test_real_reading.py",
 }
 """Pages whose entries have tests of their own."""
 
@@ -75,7 +75,22 @@ def test_the_daemon_of_two_accounts(setting: Setting) -> None:
     assert len(setting.there.taken.messages) == 2 * COUNT
 
 
+def test_mail_that_is_deleted_later(setting: Setting) -> None:
+    assert setting.poll(ENTRIES["reading.md", 0]) == ""
+    assert len([*(setting.joe.home / "Maildir" / "new").iterdir()]) == COUNT
+    assert len(setting.box.messages) == COUNT
+
+
+def test_commands_for_failures(setting: Setting) -> None:
+    script(setting.joe.bin / "notify-admin", f'echo "$1" >>{setting.joe.home}/told\n')
+    setting.joe.replace["some-pass-word"] = '"wrong" ssl alertafter 1'
+    assert "Authorization failure" in setting.poll(ENTRIES["alerts.md", 0])
+    until((setting.joe.home / "told").exists)
+
+
 HERE = {
+    ("reading.md", 0): test_mail_that_is_deleted_later,
+    ("alerts.md", 0): test_commands_for_failures,
     ("append.md", 0): test_append_from_pop3,
     ("append.md", 1): test_append_folder_by_folder,
     ("gmail.md", 0): test_the_first_recipe_for_gmail,
