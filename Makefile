@@ -10,8 +10,9 @@ ON_ALL_CORES := --numprocesses $(shell expr $$(nproc) + $$(nproc) / 2) --dist lo
 NEWER := $(foreach python,python3.12 python3.13,$(firstword $(foreach path,\
   $(python) $(wildcard $(HOME)/.pyenv/versions/*/bin/$(python)),$(shell $(path) -c "print('$(path)')" 2>/dev/null))))
 UNIT_TESTS := tests/protocols tests/public tests/runtimes
+SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --jobs 2
 
-.PHONY: other-pythons demo test check check-types check-more-types check-style check-pages states real-servers corpus matrix soak fuzz package bench bench-machines mutate coverage clean
+.PHONY: other-pythons demo test check docs check-types check-more-types check-style check-pages states real-servers corpus matrix soak fuzz package bench bench-machines comparison mutate coverage clean
 
 demo: $(VENV)/.base
 	$(BIN)/python -m mailhaul.apps.demo
@@ -40,6 +41,13 @@ check-pages:
 	$(BIN)/python docs/options.py --check
 	$(BIN)/python docs/completions.py --check
 	$(BIN)/python docs/api.py --check
+	$(BIN)/pytest tests/docs/test_contents.py
+	$(SPHINX) --quiet docs build/docs
+
+# The pages under docs as HTML, into build/docs; a link that leads nowhere is an error.
+docs: $(VENV)/.dev
+	$(SPHINX) docs build/docs
+	@echo "Open build/docs/index.html in a browser."
 
 # The state diagrams, the option reference and the reference of the library under docs/, and the
 # completions under contrib/, printed from the code itself.
@@ -89,6 +97,12 @@ bench: $(VENV)/.dev
 	sh tests/real/install.sh bench
 	$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(SCENARIO)
 
+# What mailhaul and other programs do in the same trouble, into docs/comparison.md; `make
+# comparison TOOL=fdm` runs one program and prints.
+comparison: $(VENV)/.dev
+	sh tests/real/install.sh comparison
+	$(BIN)/python -m tests.comparison $(TOOL)
+
 # How fast the protocol machines are (docs/speed.md).
 bench-machines: $(VENV)/.base
 	$(BIN)/python -m bench.machines
@@ -129,4 +143,4 @@ $(VENV)/.fuzz $(VENV)/.mutate: $(VENV)/.%: pyproject.toml $(VENV)/.dev
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-* .fuzz mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-* .fuzz mutants build .mypy_cache .ruff_cache .pytest_cache .hypothesis

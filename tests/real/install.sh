@@ -1,13 +1,15 @@
 #!/bin/sh
 # Install the programs that tests/real starts, if one is missing (Debian, Ubuntu); with the word
-# "matrix" also those that only tests/matrix starts, with "bench" those that bench starts.
+# "matrix" also those that only tests/matrix starts, with "bench" those that bench starts, with
+# "comparison" those that tests/comparison starts.
 # No system service is started, and no other package is removed for them.
 set -eu
 
-matrix= bench=
+matrix= bench= comparison=
 case ${1:-} in
 matrix) matrix=yes ;;
 bench) bench=yes ;;
+comparison) comparison=yes ;;
 esac
 missing=
 want() {
@@ -42,8 +44,13 @@ want /usr/bin/node nodejs
 # A benchmark's small programs are compiled.
 want /usr/bin/cc gcc
 want /usr/include/stdio.h libc6-dev
-if [ "$matrix" ]; then
+if [ "$comparison" ]; then
+    want /usr/bin/time time
+fi
+if [ "$matrix$comparison" ]; then
     want /usr/bin/offlineimap offlineimap3
+fi
+if [ "$matrix" ]; then
     want /usr/bin/swaks swaks
     want /usr/share/doc/libnet-ssleay-perl/copyright libnet-ssleay-perl
     # For sendmail, and for Cyrus.

@@ -1,0 +1,1 @@
+"""The tutorials and recipes of the documentation, followed as a reader would follow them."""
