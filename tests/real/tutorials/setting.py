@@ -11,7 +11,8 @@ from pathlib import Path
 
 from mailhaul import servers
 from mailhaul.adapters.oauth.accounts import owner_of
-from mailhaul.adapters.oauth.store import SavedToken, TokenStore
+from mailhaul.adapters.oauth.saved import SavedToken
+from mailhaul.adapters.oauth.store import TokenStore
 from mailhaul.protocols.secret import Secret
 
 from ..servers.gmail import Gmail
