@@ -59,6 +59,7 @@ class ServerTexts(imap.Tap):
                 # The error about the login has this text, unless another method succeeds.
                 self._refusal = event
                 self._set_remark(excerpt(event.text))
+                self._look_for_rest(event, for_all=True)
             case imap.Completed(imap.Login() | imap.Authenticate(), imap.Condition.OK) if (
                 self._refusal is not None
             ):

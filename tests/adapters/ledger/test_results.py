@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,8 @@ from mailhaul.adapters.ledger.schema import VERSION
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.flows.outcome import ExitCode, Outcome, PollCounts, PollResult, Verdict
 from mailhaul.protocols.record import replace
+
+from .older import make_older
 
 JOE = "joe@server"
 
@@ -140,14 +141,7 @@ def test_what_waits_is_counted_for_each_mailbox(tmp_path: Path) -> None:
 def test_last_successes_of_version_7_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     SqliteLedger(str(path)).last_success()
-    db = sqlite3.connect(path)
-    for table in ("result", "alert", "rest", "traffic"):
-        db.execute(f"DROP TABLE {table}")
-    db.execute("CREATE TABLE success (post TEXT PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID")
-    db.execute("INSERT INTO success VALUES ('joe@server', 77)")
-    db.execute("PRAGMA user_version = 7")
-    db.commit()
-    db.close()
+    make_older(path, 7, "INSERT INTO success VALUES ('joe@server', 77)")
     ledger = SqliteLedger(str(path))
     found = entry_result(ledger, JOE)
     assert (found.success, found.time, found.code, found.polls) == (77, 77, None, 0)

@@ -19,6 +19,8 @@ from mailhaul.flows.ledger import Acceptance, Offer, Pending
 from mailhaul.flows.outcome import Outcome, Verdict
 from mailhaul.flows.source import Listed
 
+from .older import UNDO, make_older
+
 PAGED = """
 CREATE TABLE page (
     id INTEGER PRIMARY KEY,
@@ -114,24 +116,14 @@ def test_the_records_of_an_older_version_are_kept(tmp_path: Path, version: int) 
         check(path, version)
 
 
-@pytest.mark.parametrize("version", [6, 7, 8])
+@pytest.mark.parametrize("version", sorted(UNDO))
 def test_a_file_without_times_of_delivery_gets_them_from_now_on(
     tmp_path: Path, version: int
 ) -> None:
     path = tmp_path / "ledger.db"
     write_paged(path, 5)
     SqliteLedger(str(path)).last_success()
-    db = sqlite3.connect(path)
-    for table in ("retention", "left_out", "content"):
-        db.execute(f"DROP TABLE {table}")
-    db.execute("ALTER TABLE seen DROP COLUMN accepted")
-    if version == 6:
-        db.execute("ALTER TABLE message DROP COLUMN upload")
-        for column in ("rest_until", "rest_reason"):
-            db.execute(f"ALTER TABLE sink DROP COLUMN {column}")
-    db.execute(f"PRAGMA user_version = {version}")
-    db.commit()
-    db.close()
+    make_older(path, version)
     check(path, 5)
     ledger = SqliteLedger(str(path), lambda: 5000.0)
     page = ledger.page("imap joe@mail.example.org", "mda cat >>x", "INBOX", 7)

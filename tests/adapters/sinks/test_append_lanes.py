@@ -108,7 +108,8 @@ def test_a_mailbox_that_is_full_ends_the_poll_after_those_under_way(tmp_path: Pa
     assert world.run() is ExitCode.SMTP
     assert count <= 3 + ImapAppendSink.lanes
     assert world.stored() == texts(80)[:3]
-    assert len(world.inbox.messages) == 80
+    # Those that were stored leave their server in the same poll.
+    assert len(world.inbox.messages) == 77
     world.answers = lambda command: None
     assert world.run() is ExitCode.SUCCESS
     assert sorted(world.stored()) == sorted(texts(80))
