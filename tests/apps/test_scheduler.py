@@ -20,7 +20,7 @@ from mailhaul.adapters.sources.imap_notify import NotWatched
 from mailhaul.apps.daemon.scheduler import Scheduler
 from mailhaul.apps.polls.alerts import News
 from mailhaul.apps.polls.jobs import WATCHED, Job, jobs_for
-from mailhaul.apps.polls.limited import NO_HOOKS, PollHooks
+from mailhaul.apps.polls.limited import NO_HOOKS, Hooks
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.pool import PollPool
 from mailhaul.apps.polls.watching import PollEnded
@@ -84,7 +84,7 @@ class FakePool:
         return self.boxes.setdefault(settings.remote_user, Box())
 
     async def poll(
-        self, settings: AccountSettings, lines: Lines, hooks: PollHooks = NO_HOOKS
+        self, settings: AccountSettings, lines: Lines, hooks: Hooks = NO_HOOKS
     ) -> ExitCode:
         box = self.box(settings)
         if box.waits_for_turn:
@@ -115,7 +115,7 @@ class FakePool:
         settings: AccountSettings,
         lines: Lines,
         told: PollEnded,
-        hooks: PollHooks = NO_HOOKS,
+        hooks: Hooks = NO_HOOKS,
     ) -> ExitCode:
         box = self.box(settings)
         box.open += 1

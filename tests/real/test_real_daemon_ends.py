@@ -72,7 +72,13 @@ DROP TABLE way;
 DROP TABLE mailbox;
 DROP TABLE sink;
 DROP TABLE seen;
-DROP TABLE success;
+DROP TABLE result;
+DROP TABLE alert;
+DROP TABLE rest;
+DROP TABLE traffic;
+DROP TABLE retention;
+DROP TABLE left_out;
+DROP TABLE content;
 PRAGMA user_version = 3;
 COMMIT;
 """

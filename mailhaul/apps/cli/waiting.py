@@ -22,7 +22,7 @@ from ..polls.pool import PollPool
 from .side_by_side import GRACE, SIGNALS, Outputs, hooks_for
 
 if TYPE_CHECKING:
-    from ..polls.limited import PollHooks
+    from ..polls.limited import Hooks
     from .once import Recorder
 
 
@@ -54,7 +54,7 @@ def waits_for_news(settings: AccountSettings) -> bool:
 
 
 async def wait_for_news(
-    pool: PollPool, jobs: Sequence[Job], lines: Lines, hooks: PollHooks
+    pool: PollPool, jobs: Sequence[Job], lines: Lines, hooks: Hooks
 ) -> ExitCode:
     """Poll the jobs of an account, as long as its server reports new mail."""
     codes = [ExitCode.NOMAIL] * len(jobs)

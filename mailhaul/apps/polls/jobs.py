@@ -17,7 +17,8 @@ from ...flows.admission import PER_USER
 from ...flows.outcome import ExitCode, PollCounts
 from ...flows.schedule import Schedule
 from .accounts import user_at_server
-from .limited import PollHooks
+from .context import NoteToken
+from .limited import Hooks, PollReported
 
 TOGETHER = 100
 """Mailboxes that one connection watches: their names fit a command of 8,000 octets."""
@@ -152,26 +153,17 @@ class Job:
         if not self.under_way:
             self.scope.cancel()
 
-    def hooks(self) -> PollHooks:
+    def hooks(self) -> Hooks:
         """Return the hooks for a poll of it."""
-        return PollHooks(
-            self.key,
-            self.schedule.wait_between,
-            self.schedule.rest,
-            self._should_stop,
-            self._begun,
-            self._note_files,
-            self._note_token,
-            self._note_end,
-        )
+        return JobHooks(self)
 
-    def _should_stop(self) -> bool:
+    def should_stop(self) -> bool:
         return self.unwanted or self.outdated
 
-    def _note_files(self, files: Mapping[str, Stamp]) -> None:
+    def note_files(self, files: Mapping[str, Stamp]) -> None:
         self.secret_files = files
 
-    def _note_end(self, code: ExitCode, words: str, counts: PollCounts, seconds: float) -> None:
+    def note_end(self, code: ExitCode, words: str, counts: PollCounts, seconds: float) -> None:
         del code  # the scheduler gets to know it
         self._end_of_poll = words, counts, seconds
 
@@ -181,7 +173,7 @@ class Job:
         self._end_of_poll = None
         return taken
 
-    def _note_token(self, label: str, kind: str, sentence: str) -> None:
+    def note_token(self, label: str, kind: str, sentence: str) -> None:
         others = tuple(one for one in self.tokens if one[0] != label)
         self.tokens = (*others, (label, kind, sentence)) if kind else others
 
@@ -195,9 +187,58 @@ class Job:
         """Whether the user has to sign in."""
         return self.token_trouble[1] == CONSENT
 
-    def _begun(self) -> None:
+    def begin(self) -> None:
         self.state = JobState.POLLING
         self.under_way = True
+
+
+class JobHooks:
+    """The hooks of a job's poll. A daemon keeps thousands: it makes them when they are needed."""
+
+    __slots__ = ("_job",)
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    @property
+    def name(self) -> str:
+        """The name of the entry."""
+        return self._job.key
+
+    @property
+    def login_delay(self) -> Callable[[float], None]:
+        """Makes the polls rarer."""
+        return self._job.schedule.wait_between
+
+    @property
+    def resting(self) -> Callable[[float], None]:
+        """Postpones the next poll."""
+        return self._job.schedule.rest
+
+    @property
+    def stopping(self) -> Callable[[], bool]:
+        """Returns whether the job should stop."""
+        return self._job.should_stop
+
+    @property
+    def begun(self) -> Callable[[], None]:
+        """Notes that the poll has begun."""
+        return self._job.begin
+
+    @property
+    def secret_files(self) -> Callable[[Mapping[str, Stamp]], None]:
+        """Notes the files that the password was looked for in."""
+        return self._job.note_files
+
+    @property
+    def note_token(self) -> NoteToken:
+        """Notes why there is no token."""
+        return self._job.note_token
+
+    @property
+    def ended(self) -> PollReported:
+        """Notes how the poll ended."""
+        return self._job.note_end
 
 
 def jobs_for(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ...adapters.config.settings import AccountSettings
 from ...adapters.login.reach import address_of
@@ -40,30 +40,67 @@ PASSWORDS = 8
 """Password commands and pipes at a time, which may hang."""
 
 
-class PollHooks(Record):
+PollReported = Callable[[ExitCode, str, PollCounts, float], None]
+
+
+class Hooks(Protocol):
     """The name of a poll's entry in logs ("" for the user and the server), and its callbacks."""
 
+    @property
+    def name(self) -> str:
+        """The name of the entry."""
+        ...
+
+    @property
+    def login_delay(self) -> Callable[[float], None]:
+        """Called with the seconds that the server wants between logins."""
+        ...
+
+    @property
+    def resting(self) -> Callable[[float], None]:
+        """Called with the seconds for which the account rests."""
+        ...
+
+    @property
+    def stopping(self) -> Callable[[], bool]:
+        """Returns whether no further message is begun."""
+        ...
+
+    @property
+    def begun(self) -> Callable[[], None]:
+        """Called when the poll starts; before that it may be cancelled without loss."""
+        ...
+
+    @property
+    def secret_files(self) -> Callable[[Mapping[str, Stamp]], None]:
+        """Called with the files that the password was looked for in, and their state then."""
+        ...
+
+    @property
+    def note_token(self) -> NoteToken:
+        """Called with whose token it is, and why there is none, or two empty texts."""
+        ...
+
+    @property
+    def ended(self) -> PollReported:
+        """Called with how the poll ended: its code, the last error, the counts and the seconds."""
+        ...
+
+
+class PollHooks(Record):
+    """Hooks that do nothing, except for those that are given."""
+
     name: str = ""
-
     login_delay: Callable[[float], None] = lambda seconds: None
-    """Called with the seconds that the server wants between logins."""
     resting: Callable[[float], None] = lambda seconds: None
-    """Called with the seconds for which the account rests."""
     stopping: Callable[[], bool] = lambda: False
-    """Returns whether no further message is begun."""
     begun: Callable[[], None] = lambda: None
-    """Called when the poll starts; before that it may be cancelled without loss."""
     secret_files: Callable[[Mapping[str, Stamp]], None] = lambda files: None
-    """Called with the files that the password was looked for in, and their state at that time."""
     note_token: NoteToken = lambda label, kind, sentence: None
-    """Called with whose token it is, and why there is none, or two empty texts if there is one."""
-    ended: Callable[[ExitCode, str, PollCounts, float], None] = lambda code, words, counts, took: (
-        None
-    )
-    """Called with how the poll ended: its code, the last error, the counts and the seconds."""
+    ended: PollReported = lambda code, words, counts, took: None
 
 
-NO_HOOKS = PollHooks()
+NO_HOOKS: Hooks = PollHooks()
 NO_OBSERVER = SessionObserver()
 
 
@@ -120,7 +157,7 @@ class Limits:
         return Engine(self.clock, self.context.observer, gate=gates)
 
     def context_for(
-        self, lines: Lines, hooks: PollHooks, session: SessionObserver = NO_OBSERVER
+        self, lines: Lines, hooks: Hooks, session: SessionObserver = NO_OBSERVER
     ) -> PollContext:
         """Return the context of a poll that starts now."""
         context = self.context
@@ -134,7 +171,7 @@ class Limits:
         )
 
     async def with_password(
-        self, settings: AccountSettings, lines: Lines, hooks: PollHooks
+        self, settings: AccountSettings, lines: Lines, hooks: Hooks
     ) -> AccountSettings:
         """Read a password that is not in the rc file, before a connection is opened.
 
@@ -156,7 +193,7 @@ class Limits:
         return settings if password is None else settings.with_password(password)
 
 
-def is_stopping(context: PollContext, hooks: PollHooks) -> bool:
+def is_stopping(context: PollContext, hooks: Hooks) -> bool:
     """Whether no further message is begun."""
     return context.stopping() or hooks.stopping()
 
@@ -189,31 +226,32 @@ class AccountGates:
 class Measure:
     """Measures the polls with these lines, and tells their hooks how they ended."""
 
-    __slots__ = ("_began", "_clock", "_hooks", "_lines")
+    __slots__ = ("_began", "_clock", "hooks", "lines")
 
-    def __init__(self, lines: LinesOfPoll, clock: Callable[[], float], hooks: PollHooks) -> None:
-        self._lines = lines
+    def __init__(self, lines: LinesOfPoll, clock: Callable[[], float], hooks: Hooks) -> None:
+        self.lines = lines
         self._clock = clock
-        self._hooks = hooks
+        self.hooks = hooks
         self._began: float | None = None
 
     def begin(self) -> None:
         """Note that a poll has a place, and begins. If it is repeated, both tries count."""
         if self._began is None:
             self._began = self._clock()
+        self.hooks.begun()
 
     def end(self, code: ExitCode) -> None:
         """Note that it has ended."""
         took = 0.0 if self._began is None else self._clock() - self._began
         self._began = None
-        self._hooks.ended(code, *self._lines.take(), took)
+        self.hooks.ended(code, *self.lines.take(), took)
 
 
 class LimitedPoll:
     """The poll of one account, when there is room for it. ``run`` is a flow for the ``engine``."""
 
     def __init__(
-        self, limits: Limits, settings: AccountSettings, lines: Lines, hooks: PollHooks = NO_HOOKS
+        self, limits: Limits, settings: AccountSettings, lines: Lines, hooks: Hooks = NO_HOOKS
     ) -> None:
         limits.register(settings)
         self._limits = limits
@@ -262,7 +300,6 @@ class LimitedPoll:
         await self._slot.begin()
         alone = bool(settings.preconnect or settings.postconnect)
         async with Holding(limits.total), limits.exclusive.turn(alone=alone):
-            self._hooks.begun()
             self._measure.begin()
             context = limits.context_for(self._lines, self._hooks, self._slot)
             return await poll_account(settings, context, self._lines)

@@ -18,7 +18,7 @@ from ...runtimes.engine import Engine
 from .accounts import user_at_server
 from .alerts import News, run_on_delivery, tell
 from .context import PollContext
-from .limited import NO_HOOKS, TOTAL, LimitedPoll, Limits, Measure, PollHooks
+from .limited import NO_HOOKS, TOTAL, Hooks, LimitedPoll, Limits, Measure
 from .lines import Lines, LinesOfPoll
 from .places import Holding
 from .poll import report_failure
@@ -53,55 +53,30 @@ class PollPool:
         return self._limits.connections
 
     async def poll(
-        self, settings: AccountSettings, lines: Lines, hooks: PollHooks = NO_HOOKS
+        self, settings: AccountSettings, lines: Lines, hooks: Hooks = NO_HOOKS
     ) -> ExitCode:
         """Poll one account when there is room; its lines go to ``lines``. See ``LimitedPoll``."""
         poll = LimitedPoll(self._limits, settings, lines, hooks)
         return await self._run(poll.run(), poll.engine)
 
-    async def watch(
+    def watch(
         self,
         settings: AccountSettings,
         lines: Lines,
         on_poll_end: PollEnded,
-        hooks: PollHooks = NO_HOOKS,
-    ) -> ExitCode:
+        hooks: Hooks = NO_HOOKS,
+    ) -> Coroutine[Any, Any, ExitCode]:
         """Poll mailboxes whenever their server reports new mail; see ``watching.watch``.
 
         Connecting and the first poll count against the limits of all polls; later polls do not.
         """
-        limits, lines = self._limits, lines.of(hooks.name or user_at_server(settings))
+        # Thousands of connections wait in this: no frame of its own, and no closure.
+        limits = self._limits
         limits.register(settings)
-        slot, total = limits.slot(settings), Holding(limits.total)
-        measure = Measure(lines, limits.clock, hooks)
-
-        def ended(code: ExitCode, pushes_news: bool) -> None:
-            measure.end(code)
-            on_poll_end(code, pushes_news)
-
-        def begun() -> None:
-            measure.begin()
-            hooks.begun()
-
-        arrived = partial(give_back, slot, total, ended)
-
-        async def when_there_is_room() -> ExitCode:
-            try:
-                with_password = await limits.with_password(settings, lines, hooks)
-            except PollFailed as failure:
-                code = report_failure(failure, settings, lines)
-                ended(code, False)
-                return code
-            try:
-                await slot.begin()
-                await total.begin()
-                context = limits.context_for(lines, hooks, slot)
-                return await watch(with_password, context, lines, arrived, begun)
-            finally:
-                slot.end()
-                total.end()
-
-        return await self._run(when_there_is_room(), limits.engine(settings, slot))
+        slot = limits.slot(settings)
+        measure = Measure(lines.of(hooks.name or user_at_server(settings)), limits.clock, hooks)
+        flow = watch_when_there_is_room(limits, settings, slot, measure, on_poll_end)
+        return self._run(flow, limits.engine(settings, slot))
 
     async def tell(self, news: News, settings: AccountSettings, lines: Lines) -> bool:
         """Tell the user about a change; return whether that is done; see ``alerts.tell``."""
@@ -132,10 +107,43 @@ class PollPool:
         return runtime.run(flow, engine, self._batch_worker, self._threads)
 
 
+async def watch_when_there_is_room(
+    limits: Limits,
+    settings: AccountSettings,
+    slot: ServerSlot,
+    measure: Measure,
+    on_poll_end: PollEnded,
+) -> ExitCode:
+    """Connect and poll when there is room, then wait for news without a place among the polls."""
+    total = Holding(limits.total)
+    try:
+        with_password = await limits.with_password(settings, measure.lines, measure.hooks)
+    except PollFailed as failure:
+        code = report_failure(failure, settings, measure.lines)
+        measure.end(code)
+        on_poll_end(code, False)
+        return code
+    try:
+        await slot.begin()
+        await total.begin()
+        context = limits.context_for(measure.lines, measure.hooks, slot)
+        ended = partial(give_back, slot, total, measure, on_poll_end)
+        return await watch(with_password, context, measure.lines, ended, measure.begin)
+    finally:
+        slot.end()
+        total.end()
+
+
 def give_back(
-    slot: ServerSlot, total: Holding, on_poll_end: PollEnded, code: ExitCode, pushes_news: bool
+    slot: ServerSlot,
+    total: Holding,
+    measure: Measure,
+    on_poll_end: PollEnded,
+    code: ExitCode,
+    pushes_news: bool,
 ) -> None:
     """Give back the places of a poll that has ended, and report its end."""
     slot.end()
     total.end()
+    measure.end(code)
     on_poll_end(code, pushes_news)
