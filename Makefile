@@ -133,7 +133,7 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 
 .venv-%/.tested: pyproject.toml FORCE
 	test -x $(@D)/bin/python || $(filter %$*,$(NEWER)) -m venv $(@D)
-	$(@D)/bin/pip install --quiet --editable '.[dev]'
+	$(@D)/bin/pip install --quiet --editable '.[test]'
 	$(@D)/bin/pytest $(ON_ALL_CORES) $(UNIT_TESTS)
 
 FORCE:
