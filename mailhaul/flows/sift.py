@@ -69,9 +69,9 @@ class Sift:
             refused: list[Listed] = []
             for one in some:
                 header = headers.get(one.uid)
-                self._unknown += header is None
+                self._unknown += not header
                 # Without a header it is unknown, and mail is rather fetched than missed.
-                is_allowed = header is None or self._allows(header)
+                is_allowed = not header or self._allows(header)
                 (allowed if is_allowed else refused).append(one)
             if refused and not self._check_only:
                 await self._leave_out(refused)

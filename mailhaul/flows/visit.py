@@ -150,8 +150,8 @@ class Visit:
         if known is None:
             return False
         page = self.page = known
-        # EXAMINE opens every mailbox read-only.
-        closed = opened.read_only and not account.check_only
+        # EXAMINE opens every mailbox read-only. With ``by_ledger`` others' reading does not matter.
+        closed = opened.read_only and not (account.check_only or account.by_ledger)
         plan = await self._plan(page, listed, seen_elsewhere=closed)
         choice = plan.choice
         self._report(Counted(self.mailbox, total, max(0, total - plan.new), source.octets))
@@ -293,8 +293,9 @@ class Visit:
         sift = self._sift
 
         async def add(part: Sequence[Listed]) -> int:
-            # What has no room in this session is looked at in the next.
-            allowed = await sift.apply(part) if sift and not chooser.is_full else part
+            # What has no room in this session is looked at in the next, unless it may be deleted.
+            sifts = sift and (self._account.limitflush or not chooser.is_full)
+            allowed = await sift.apply(part) if sift and sifts else part
             chooser.add(allowed)
             return len(allowed)
 

@@ -8,6 +8,7 @@ import pytest
 
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.rules import BadRule, Rules, fields_of, is_since, read_rule
+from mailhaul.servers.mailboxes import Mailbox
 from tests.shown_lines import ShownLines
 from tests.wishes.reading_world import World, text, world
 
@@ -64,6 +65,18 @@ def test_a_message_is_looked_at_again_only_after_the_rules_have_changed(protocol
     assert not [line for line in lines if b"HEADER.FIELDS" in line or line.startswith(b"TOP")]
     here.poll(**rules("List-Id:"))
     assert (here.got, here.left) == ([1, 3, 5, 2, 4], [])
+
+
+def test_limitflush_deletes_nothing_that_rules_leave_out() -> None:
+    """In the second folder fetchlimit has no room left; the size of a message is looked at all the
+    same.
+    """
+    long = Mailbox([text(7, LIST, b"X-Long: " + b"x" * 3000)])
+    here = World({b"INBOX": Mailbox([text(1)]), b"Work": long}, capabilities=(b"UIDPLUS",))
+    options = rules(excepted=("List-Id:",))
+    here.poll(mailboxes=("INBOX", "Work"), fetchlimit=1, limit=2000, limitflush=True, **options)
+    assert here.got == [1]
+    assert len(long.messages) == 1
 
 
 @both

@@ -52,6 +52,18 @@ def test_a_label_that_is_added_later_brings_no_copy() -> None:
     assert sorted(here.got) == [1, 2, 3, 4]
 
 
+def test_what_comes_back_to_its_folder_is_fetched_again() -> None:
+    """Such as a message that is moved to the trash and back, which keeps its name."""
+    here = labelled(b"OBJECTID")
+    fetch(here, once=True)
+    here.boxes[b"INBOX"].append(text(1))
+    here.boxes[b"Work"].append(text(4))
+    fetch(here, once=True)
+    # The fourth was delivered from All Mail.
+    assert sorted(here.got) == [1, 1, 2, 3, 4]
+    assert [box.messages for box in here.boxes.values()] == [[], [], []]
+
+
 @pytest.mark.parametrize(("capabilities", "once"), [((), True), ((b"OBJECTID",), False)])
 def test_without_names_or_without_the_option_nothing_is_asked(
     capabilities: tuple[bytes, ...], once: bool

@@ -8,7 +8,6 @@ attempt overwrites.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 from ..files import RC_FILE, read_file
 from .errors import EXIT_PERMISSIONS, ConfigRefused
@@ -61,9 +60,8 @@ def append_to_rcfile(path: str, before: bytes, data: bytes) -> None:
 
 def _write_beside(path: str, data: bytes, like: os.stat_result | None = None) -> str:
     """Write a new file in the same folder, sync it and return its path. Raises OSError."""
-    new = f"{path}.new"
-    with suppress(FileNotFoundError):
-        os.unlink(new)
+    folder, name = os.path.split(path)
+    new = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(new, flags, 0o600)
     try:

@@ -102,8 +102,10 @@ def _place_in(server: Element, address: str, host: str) -> Place | None:
     values = {name: _text(server, name, address) for name in ("hostname", "port", "username")}
     wrapped = SOCKET_TYPES.get(_text(server, "socketType", address))
     port = values["port"]
-    usable = port.isascii() and port.isdecimal() and 0 < int(port) < 65536
+    usable = port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65536
     name = values["hostname"]
+    if not values["username"].isprintable():
+        return None
     if kind not in {IMAP, POP3} or wrapped is None or not usable or not name.isprintable():
         return None
     if not name or " " in name:

@@ -19,6 +19,8 @@ from .schema import new_names
 if TYPE_CHECKING:
     from .store import SqliteLedger
 
+COPY_SECONDS = 30 * 86400
+"""Seconds for which a delivery makes the same content in another folder a copy."""
 COPY = "copy accepted"
 """The recipients of a message that another folder had: they have it from there."""
 FORMER = """
@@ -90,16 +92,26 @@ class ReadingRecords:
     # The same message in several folders
 
     def known_contents(self, contents: Collection[bytes]) -> Mapping[bytes, int]:
-        """Return which of these contents were delivered for this account, with their sizes."""
+        """Return which of these contents were delivered from other folders, with their sizes.
+
+        Only deliveries by this sink in the last ``COPY_SECONDS`` count: what is moved back or
+        marked as new later is meant to be fetched again.
+        """
         found: dict[bytes, int] = {}
+        since = int(self._ledger.clock()) - COPY_SECONDS
 
         def look(db: sqlite3.Connection) -> None:
+            db.execute(
+                "DELETE FROM content WHERE accepted < ?"
+                " AND account = (SELECT account FROM mailbox WHERE id = ?)",
+                (since, self._mailbox),
+            )
             for some in in_parts([*contents]):
                 rows = db.execute(
                     "SELECT id, size FROM content"  # noqa: S608
                     " WHERE account = (SELECT account FROM mailbox WHERE id = ?)"
-                    f" AND id IN ({marks(some)})",
-                    (self._mailbox, *some),
+                    f" AND sink = ? AND mailbox <> ? AND id IN ({marks(some)})",
+                    (self._mailbox, self._sink, self._mailbox, *some),
                 )
                 found.update(dict(rows.fetchall()))
 
@@ -114,9 +126,13 @@ class ReadingRecords:
     ) -> None:
         """Record the contents of messages that a sink has accepted for a recipient."""
         db.executemany(
-            "INSERT OR REPLACE INTO content SELECT account, ?, ? FROM mailbox WHERE id = ?",
+            "INSERT OR REPLACE INTO content SELECT account, ?1, ?2, ?3, ?4, ?5 FROM mailbox"
+            " WHERE id = ?4",
             [
-                (contents[one.uid], min(one.size, MAX_SIZE), self._mailbox)
+                (
+                    *(self._sink, contents[one.uid], min(one.size, MAX_SIZE), self._mailbox),
+                    int(self._ledger.clock()),
+                )
                 for one in several
                 if one.uid in contents and one.outcome.served
             ],

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from .names import stored
-from .store import SqliteLedger
+from .store import LONGEST_REST, SqliteLedger
 
 HOUR = 3600
 HOURS = 24
@@ -30,8 +30,11 @@ def write_rest(
     """Record that an account rests, for as long as the longest of its rests."""
     db.execute(
         "INSERT INTO rest VALUES (?1, ?2, ?3, ?4) ON CONFLICT (account) DO UPDATE SET"
-        " until = ?2, reason = ?3, daylimit = ?4 WHERE ?2 > until",
-        (stored(account), int(until), reason.encode("utf-8", "replace").decode(), daylimit),
+        " until = ?2, reason = ?3, daylimit = ?4 WHERE ?2 > until OR until > ?2 + ?5",
+        (
+            *(stored(account), int(until), reason.encode("utf-8", "replace").decode(), daylimit),
+            LONGEST_REST,
+        ),
     )
 
 
@@ -92,7 +95,11 @@ class DayMeter:
     def _used(self, db: sqlite3.Connection, hour: int) -> list[tuple[int, int]]:
         """Return the octets of each hour that counts, the oldest first; forget older ones."""
         key = stored(self._account)
-        db.execute("DELETE FROM traffic WHERE account = ? AND hour < ?", (key, hour - HOURS))
+        # Hours to come were written when the clock was wrong.
+        db.execute(
+            "DELETE FROM traffic WHERE account = ? AND NOT hour BETWEEN ? AND ?",
+            (key, hour - HOURS, hour + 1),
+        )
         rows = db.execute(
             "SELECT hour, octets FROM traffic WHERE account = ? ORDER BY hour", (key,)
         ).fetchall()

@@ -123,7 +123,9 @@ READING = (
     """,
     """
     CREATE TABLE content (
-        account NOT NULL, id BLOB NOT NULL, size INTEGER NOT NULL, PRIMARY KEY (account, id)
+        account NOT NULL, sink INTEGER NOT NULL REFERENCES sink (id), id BLOB NOT NULL,
+        size INTEGER NOT NULL, mailbox INTEGER NOT NULL, accepted INTEGER NOT NULL,
+        PRIMARY KEY (account, sink, id)
     ) WITHOUT ROWID
     """,
 )

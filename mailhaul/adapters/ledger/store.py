@@ -28,6 +28,8 @@ from .schema import VERSION, TooNew, find_or_make, prepare
 T = TypeVar("T")
 
 BUSY_MILLISECONDS = 30_000
+LONGEST_REST = 26 * 3600
+"""The most seconds that an account rests."""
 GENERATIONS = 4
 """How many values of UIDVALIDITY have their rows kept."""
 MAILBOX = ("account", "name", "uidvalidity")
@@ -250,8 +252,10 @@ class SqliteLedger:
         """Return the rest of an account, if it has not ended."""
         row = self.write(
             lambda db: db.execute(
-                "SELECT until, reason, daylimit FROM rest WHERE account = ? AND until > ?",
-                (stored(account), int(self.clock())),
+                # A longer rest was written when the clock was wrong.
+                "SELECT until, reason, daylimit FROM rest WHERE account = ?1"
+                " AND until > ?2 AND until <= ?2 + ?3",
+                (stored(account), int(self.clock()), LONGEST_REST),
             ).fetchone()
         )
         return Rest(float(row[0]), str(row[1]), int(row[2])) if row else None
@@ -375,7 +379,7 @@ def rename(db: sqlite3.Connection, mailbox_id: int, account: str) -> None:
         (stored(account), name, uidvalidity, mailbox_id),
     ).fetchone()
     db.execute(
-        "INSERT OR IGNORE INTO content SELECT ?, id, size FROM content"
+        "INSERT OR IGNORE INTO content SELECT ?, sink, id, size, mailbox, accepted FROM content"
         " WHERE account = (SELECT account FROM mailbox WHERE id = ?)",
         (stored(account), mailbox_id),
     )

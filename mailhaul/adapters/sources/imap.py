@@ -414,19 +414,24 @@ class ImapSource:
         asked = {int(uid) for uid in uids}
         text = bytearray()
         octets = 0
+        has_text = False
 
         def collect(event: imap.Event) -> None:
-            nonlocal octets
+            nonlocal octets, has_text
             if isinstance(event, imap.BodyStart):
                 text.clear()
+                has_text = True
             elif isinstance(event, imap.BodyChunk):
                 # Unrequested text counts as well, so that it cannot grow without limit.
                 octets += len(event.data)
                 if octets > MAX_HEADERS:
                     raise LimitExceeded("headers of messages", MAX_HEADERS)
                 text.extend(event.data[: MAX_HEADER - len(text)])
-            elif isinstance(event, imap.Fetched) and event.uid in asked:
-                headers[event.uid] = bytes(text)
+            elif isinstance(event, imap.Fetched):
+                # A response without a text reports other changes, such as flags.
+                if has_text and event.uid in asked:
+                    headers[event.uid] = bytes(text)
+                has_text = False
                 text.clear()
 
         for some in sets_of(sorted(asked)):

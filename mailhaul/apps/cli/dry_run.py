@@ -120,6 +120,10 @@ def look_at(
 async def preview(result: Result, context: PollContext, lines: Lines, *, details: bool) -> ExitCode:
     """Preview one account by its protocol; with ``auto`` IMAP, or else POP3. Raises PollFailed."""
     settings = with_password(result.settings, context)
+    if settings.proxy or settings.proxyout:
+        from ..polls.ways import with_proxy_passwords  # few accounts have a proxy
+
+        settings = await with_proxy_passwords(settings, context)
     for name in SECRETS:
         secret = getattr(settings, name)
         if secret is not None:

@@ -48,17 +48,20 @@ class StatusSource:
         self._socket = socket_path(caller)
 
     def document(self) -> dict[str, Any]:
-        """Return the document for programs; of a daemon with a fault, only its ``error``."""
+        """Return the document for programs. Raises PollFailed if the daemon has a fault."""
         try:
-            found: dict[str, Any] = json.loads(ask(self._socket, "status"))
+            answer = ask(self._socket, "status")
         except OSError:
             return document(self._read()[0], None, time.time())
-        return found
+        return whole_answer(answer)
 
     def metrics(self, *, openmetrics: bool) -> str:
         """Return the metrics."""
         try:
-            return ask(self._socket, "metrics" if openmetrics else "metrics plain")
+            answer = ask(self._socket, "metrics" if openmetrics else "metrics plain")
+            if not answer.startswith("#"):
+                whole_answer(answer)
+            return answer
         except OSError:
             entries, octets = self._read()
             return render(entries, Facts(None, octets), openmetrics=openmetrics)
@@ -100,6 +103,18 @@ class StatusSource:
         return None
 
 
+def whole_answer(answer: str) -> dict[str, Any]:
+    """Return the document in a daemon's answer. Raises PollFailed if it is an error, or none."""
+    try:
+        found: dict[str, Any] = json.loads(answer)
+        problem = found.get("error")
+    except (ValueError, AttributeError):
+        raise PollFailed(ExitCode.UNDEFINED, "the daemon has not answered in time") from None
+    if problem is not None:
+        raise PollFailed(ExitCode.UNDEFINED, f"the daemon reports: {problem}")
+    return found
+
+
 def status(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     """Run ``mailhaul status``. Raises PollFailed."""
     flags, values, wrong = split(arguments)
@@ -114,9 +129,6 @@ def status(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     if "--watch" in flags:
         return watch(source)
     found = source.document()
-    if "error" in found:
-        lines.complain(str(found["error"]))
-        return ExitCode.UNDEFINED
     if "--json" in flags:
         write(sys.stdout, as_text(found))
     else:

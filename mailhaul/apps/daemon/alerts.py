@@ -19,6 +19,9 @@ from ..polls.pool import PollPool
 RECENT = 2 * 24 * 3600
 """Seconds after which an entry that is polled no more does not silence others."""
 
+HOOKS = 8
+"""The most commands and mails to users at a time."""
+
 
 class Alerts:
     """Tells users when the polls of an entry begin to fail, and when they succeed again.
@@ -42,6 +45,8 @@ class Alerts:
         self._results = results
         self._wall_clock = wall_clock
         self._under_way: set[str] = set()
+        # Thousands of entries may fail at once, and each command takes descriptors.
+        self._hooks = trio.CapacityLimiter(HOOKS)
         self._deliveries: dict[str, list[PollCounts]] = {}
         """Counts that no command has got yet, by the entries whose commands run."""
 
@@ -110,7 +115,8 @@ class Alerts:
     ) -> None:
         """Do work whose failure must not affect the polls."""
         try:
-            await work()
+            async with self._hooks:
+                await work()
         except Exception as fault:
             what = f"{job.name}: the user cannot be told: {place_of(fault)}"
             self._lines.complain(what, job.key)

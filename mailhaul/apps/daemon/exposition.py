@@ -77,9 +77,14 @@ class Exposition:
         # A client that goes away, or is too slow, affects nobody else.
         gone = (ConnectionLost, trio.BrokenResourceError, OSError)
         with trio.move_on_after(REQUEST_SECONDS), suppress(*gone):
-            async with stream, self._clients:
-                connection = HttpServerConnection()
-                await stream.send_all(connection.response(*await self._page(stream, connection)))
+            async with stream:
+                if self._clients.available_tokens < 1:
+                    # It must not wait with a descriptor that the polls may need.
+                    return
+                async with self._clients:
+                    connection = HttpServerConnection()
+                    answer = await self._page(stream, connection)
+                    await stream.send_all(connection.response(*answer))
 
     async def _page(self, stream: trio.SocketStream, connection: HttpServerConnection) -> Answer:
         try:

@@ -43,7 +43,8 @@ class View:
         self._waiting: Sequence[Waiting] = ()
         self._expiry: Mapping[Job, float] = {}
         self._octets = 0
-        self._thread = trio.CapacityLimiter(1)
+        # A ledger on a disk that hangs may keep the first one.
+        self._thread, self._renderer = trio.CapacityLimiter(1), trio.CapacityLimiter(1)
 
     async def document(self) -> dict[str, Any]:
         """Return what ``mailhaul status --json`` prints."""
@@ -55,7 +56,7 @@ class View:
         facts = Facts(self._facts(), self._octets)
         # For thousands of entries this takes a second, in which mail must go on.
         work = partial(render, entries, facts, openmetrics=openmetrics)
-        return await trio.to_thread.run_sync(work, limiter=self._thread)
+        return await trio.to_thread.run_sync(work, limiter=self._renderer)
 
     async def entries(self) -> Sequence[EntryStatus]:
         """Return the state of each job."""

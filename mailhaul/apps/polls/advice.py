@@ -147,15 +147,12 @@ def may_want_tls(settings: AccountSettings) -> bool:
 
 
 def for_plugin(sentence: str, settings: AccountSettings) -> str:
-    """Advise on a plugin that failed."""
-    command = settings.plugin or ""
-    shown = command.replace("%h", settings.host).replace("%p", str(settings.port))
+    """Advise on a plugin that failed. Its command may contain a password and is not shown."""
+    where = f'the command of "plugin" ({settings.place("plugin")}) in a shell'
     if "Permission denied (publickey" in sentence:
-        return (
-            "ssh has no key that the server takes; add one (ssh-copy-id, ssh-add), and try it: "
-            f'"{shown}"'
-        )
-    return f'try the plugin in a shell: "{shown}"'
+        key = 'ssh has no key that the server takes; add one ("ssh-copy-id", "ssh-add")'
+        return f"{key}, and try {where}"
+    return f"try {where}"
 
 
 def for_certificate(sentence: str, settings: AccountSettings) -> str:

@@ -152,7 +152,7 @@ def exit_code(entries: Sequence[EntryStatus]) -> ExitCode:
 
 def as_text(document: Mapping[str, Any]) -> str:
     """Return a document as text that people can read, too."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2) + "\n"
 
 
 def document(

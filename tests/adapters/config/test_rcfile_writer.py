@@ -41,10 +41,12 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
     assert (path.read_bytes(), sorted(os.listdir(tmp_path))) == (OLD, ["link", "rc"])
 
 
-def test_a_rest_of_an_attempt_that_was_killed_is_in_nobodys_way(tmp_path: Path) -> None:
-    (tmp_path / "rc.new").write_bytes(b"half")
+def test_another_file_of_the_user_stays(tmp_path: Path) -> None:
+    (tmp_path / "rc.new").write_bytes(b"a draft")
     create_rcfile(str(tmp_path / "rc"), OLD)
-    assert os.listdir(tmp_path) == ["rc"]
+    append_to_rcfile(str(tmp_path / "rc"), OLD, b"more\n")
+    assert sorted(os.listdir(tmp_path)) == ["rc", "rc.new"]
+    assert (tmp_path / "rc.new").read_bytes() == b"a draft"
 
 
 @pytest.mark.parametrize("before", [OLD, OLD.rstrip(b"\n"), b""])

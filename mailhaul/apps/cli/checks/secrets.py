@@ -36,6 +36,8 @@ SUBJECTS = {
     "password": "password",
     "appendpassword": "append password",
     "esmtppassword": "listener password",
+    "proxypassword": "proxy password",
+    "proxyoutpassword": "listener proxy password",
     "oauthsecret": "client secret",
     "oauthrefresh": "refresh token",
 }

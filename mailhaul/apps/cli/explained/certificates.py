@@ -95,8 +95,12 @@ def from_cryptography(der: bytes, fingerprint: str) -> Certificate:
     try:
         found = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         names = tuple(found.get_values_for_type(x509.DNSName))
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
         # Old certificates have only a common name.
         pass
-    expires = parsed.not_valid_after_utc.timestamp()
-    return Certificate(fingerprint, name(parsed.subject), name(parsed.issuer), names, expires)
+    try:
+        expires = parsed.not_valid_after_utc.timestamp()
+        return Certificate(fingerprint, name(parsed.subject), name(parsed.issuer), names, expires)
+    except ValueError:
+        # It is a stranger's: its names and times may be anything.
+        return Certificate(fingerprint)

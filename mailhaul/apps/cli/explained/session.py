@@ -163,8 +163,13 @@ async def explain_by_protocol(settings: AccountSettings, context: PollContext) -
 
     try:
         settings = with_password(settings, context)
-        if settings.password is not None:
-            context.hide(settings.password)
+        if settings.proxy or settings.proxyout:
+            from ...polls.ways import with_proxy_passwords  # few accounts have a proxy
+
+            settings = await with_proxy_passwords(settings, context)
+        for secret in (settings.password, settings.proxypassword):
+            if secret is not None:
+                context.hide(secret)
         tap = context.tap_for(settings.kind.family.upper())
         access = access_of(
             settings,
