@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.flows.requests import Trust
+from mailhaul.flows.source import Uid
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 
@@ -29,10 +31,10 @@ def test_flags_after_a_header_do_not_empty_it(tmp_path: Path) -> None:
     )
     source = ImapSource(access, world.events.append, everything=True)
 
-    async def look() -> dict[object, bytes]:
+    async def look() -> Mapping[Uid, bytes]:
         await source.open()
         await source.select("INBOX", read_only=False)
-        return dict(await source.headers([1, 2]))
+        return await source.headers([1, 2])
 
     simulation = Simulation()
     simulation.listen(SOURCE, Raw, world.script.serve)
