@@ -97,9 +97,9 @@ def expect(text: str, pattern: str) -> None:
 def run_project(suite: str, command: str) -> None:
     """Run a command in a fresh clone of this repository, in a clean root. Raises RootFailed."""
     with Root(suite, PROJECT_TOOLS) as root, tempfile.TemporaryDirectory() as folder:
-        root.add(clone(Path(folder)), "/work/mailhaul")
+        root.add(clone(Path(folder)), "/src/mailhaul")
         root.run("apt-get -q update", seconds=300)
-        root.run(f"cd /work/mailhaul && {command}", seconds=4 * 3600, shown=True)
+        root.run(f"cd /src/mailhaul && {command}", seconds=4 * 3600, shown=True)
 
 
 # The container
