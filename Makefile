@@ -12,15 +12,16 @@ NEWER := $(foreach python,python3.12 python3.13,$(firstword $(foreach path,\
 UNIT_TESTS := tests/protocols tests/public tests/runtimes
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --jobs 2
 
-.PHONY: other-pythons demo test check docs check-types check-more-types check-style check-pages states real-servers corpus matrix soak fuzz package bench bench-machines comparison mutate coverage clean
+.PHONY: newest-python other-pythons demo test check docs check-types check-more-types check-style check-pages states real-servers corpus matrix soak fuzz package bench bench-machines comparison mutate coverage clean
 
 demo: $(VENV)/.base
 	$(BIN)/python -m mailhaul.apps.demo
 
-test: check other-pythons real-servers
+test: check newest-python real-servers
 	$(BIN)/pytest $(ON_ALL_CORES)
 
-# The tests of the library, with each newer Python that this machine has.
+# The tests of the library with the newest Python that this machine has, and with each newer one.
+newest-python: $(foreach path,$(lastword $(NEWER)),.venv-$(notdir $(path))/.tested)
 other-pythons: $(foreach path,$(NEWER),.venv-$(notdir $(path))/.tested)
 
 check: $(VENV)/.dev
@@ -74,7 +75,7 @@ matrix: $(VENV)/.dev
 	$(BIN)/python -m tests.matrix $(PEERS)
 
 # The long figures: a million polls in virtual time (tests/soak), then every test at full length.
-soak: $(VENV)/.dev real-servers
+soak: $(VENV)/.dev real-servers other-pythons
 	$(BIN)/python -m tests.soak
 	MAILHAUL_SOAK=1 $(BIN)/pytest $(ON_ALL_CORES)
 
