@@ -4,6 +4,8 @@ A row is committed before the step that follows it, so a kill loses nothing: dat
 process survives its end. Only ``make_durable`` waits for the disk (SQLite syncs its write-ahead
 log with a commit made under synchronous=FULL). It is called once for each batch, before anything
 is deleted from a server.
+
+This file is long because all that concerns whole accounts and entries is in one class.
 """
 
 from __future__ import annotations
