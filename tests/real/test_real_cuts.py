@@ -25,7 +25,7 @@ from .servers.process import free_ports
 
 pytestmark = pytest.mark.real
 
-CUTS = 200 if os.environ.get("MAILHAUL_SOAK") else 4
+CUTS = 200 if os.environ.get("MAILHAUL_SOAK") else 6
 ENDS = {0, 1, 2, 10}
 """Exit codes of a run whose line was cut: it was over, its server is gone, its listener is gone."""
 
