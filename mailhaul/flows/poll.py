@@ -237,9 +237,8 @@ class Poll:
 
     async def _leave(self) -> None:
         """Close the connection; some servers confirm their actions only then."""
-        if not self._source.settles_at_close:
-            self._session.ending()
-        await self._source.close()
+        counts = not self._source.settles_at_close and self._session.ending()
+        await self._source.close(patiently=counts)
         visit = self._open_visit
         if visit:
             await visit.leave()

@@ -270,6 +270,9 @@ class Source(Protocol):
         """
         ...
 
-    async def close(self) -> None:
-        """Log out if the connection is still usable, and close it."""
+    async def close(self, *, patiently: bool = False) -> None:
+        """Log out if the connection is still usable, and close it.
+
+        With ``patiently`` the server has ended the session before that, if it replies in time.
+        """
         ...

@@ -60,18 +60,19 @@ def identify() -> imap.Id:
     return imap.Id(((b"name", b"mailhaul"), (b"version", __version__.encode("ascii"))))
 
 
-async def log_out(channel: Channel[imap.Client]) -> None:
+async def log_out(channel: Channel[imap.Client], *, patiently: bool = False) -> None:
     """Log out if the connection is still usable, and close it.
 
-    Only a program is given the time to reply: it ends with a reply that it can write. Every action
-    was confirmed before, so nothing depends on a server's reply, and it costs a round trip.
+    The reply is waited for only ``patiently``, and from a program, which ends with a reply that it
+    can write. Every action was confirmed before, so nothing depends on it, and it costs a round
+    trip.
     """
     if not channel.open:
         return
     try:
         if not (channel.machine.outstanding or channel.machine.failed):
             channel.machine.send(imap.Logout())
-            if channel.address:
+            if channel.address and not patiently:
                 return await Close(channel)
             channel.pace = Pace(channel.machine, LOGOUT_SECONDS)
             while not isinstance(await next_event(channel, LOGOUT_SECONDS), imap.Completed):

@@ -160,9 +160,9 @@ class ImapSource:
         self._server_texts.attach(channel)
         return channel
 
-    async def close(self) -> None:
-        """Log out if the connection is still usable, and close it."""
-        await log_out(self.channel)
+    async def close(self, *, patiently: bool = False) -> None:
+        """Log out if the connection is still usable, and close it; see ``log_out``."""
+        await log_out(self.channel, patiently=patiently)
 
     async def mailboxes(
         self, wanted: Sequence[str], elsewhere: Sequence[str] = ()

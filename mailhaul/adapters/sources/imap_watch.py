@@ -43,11 +43,11 @@ class WatchedSource(ImapSource):
         if not self._is_usable:
             await super().open()
 
-    async def close(self) -> None:
+    async def close(self, *, patiently: bool = False) -> None:
         """Keep a usable connection for the next poll; close any other."""
         self._server_texts.clear()
         if not self._is_usable:
-            await super().close()
+            await super().close(patiently=patiently)
 
     async def leave(self) -> None:
         """Log out."""
