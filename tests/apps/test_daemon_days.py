@@ -100,6 +100,10 @@ class Days:
         async def tell_nobody(*_: object) -> bool:
             return True
 
+        async def no_rest(*_: object) -> None:
+            """Ask no ledger in a thread, for which a virtual clock does not wait."""
+
+        monkeypatch.setattr(limited, "at_rest", no_rest)
         monkeypatch.setattr(limited, "poll_account", self._poll)
         monkeypatch.setattr(pool, "tell", tell_nobody)
 

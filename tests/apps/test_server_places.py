@@ -17,6 +17,7 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.apps.polls import limited
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.pool import PollPool
@@ -135,7 +136,11 @@ class Accounts:
 
 
 @pytest.fixture
-def accounts(tmp_path: Path) -> Accounts:
+def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Accounts:
+    async def no_rest(*_: object) -> None:
+        """Ask no ledger in a thread: all ask for their connections at the same time."""
+
+    monkeypatch.setattr(limited, "at_rest", no_rest)
     return Accounts(tmp_path)
 
 

@@ -52,6 +52,11 @@ def test_mail_that_arrives_at_the_end_is_left_for_the_next_run(
 
     for name in ("account_of", "account_lines", "access_of"):
         monkeypatch.setattr(watching, name, lambda *_: None)
+
+    async def no_rest(*_: object) -> None:
+        """The context has no ledger."""
+
+    monkeypatch.setattr(watching, "at_rest", no_rest)
     monkeypatch.setattr(watching, "poll_account", poll)
     monkeypatch.setattr(watching, "WatchedSource", NewsWithoutEnd)
     told: list[ExitCode] = []

@@ -23,7 +23,7 @@ from ..polls.accounts import keys_for, with_typed_password
 from ..polls.context import Hold, PollContext, context_for, make_context
 from ..polls.interrupted import Interrupted
 from ..polls.lines import Lines
-from ..polls.poll import combined_code, poll_account
+from ..polls.poll import at_rest, combined_code, poll_account
 
 
 def poll_all(configuration: Configuration, caller: Caller, lines: Lines, hold: Hold) -> ExitCode:
@@ -183,7 +183,12 @@ def run_alone(
     poll = lines.of(name)
     began = time.monotonic()
     own = replace(context_for(context, poll), note_token=partial(recorder.note_token, name))
-    code = blocking.run(poll_account(settings, own, poll), engine)
+
+    async def poll_unless_at_rest() -> ExitCode:
+        code = await at_rest(settings, own, poll)
+        return await poll_account(settings, own, poll) if code is None else code
+
+    code = blocking.run(poll_unless_at_rest(), engine)
     recorder.note(name, code, *poll.take(), time.monotonic() - began)
     return code
 

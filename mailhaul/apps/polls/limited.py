@@ -26,7 +26,7 @@ from .context import NoteToken, PollContext, context_for
 from .exclusive import ExclusiveGate
 from .lines import Lines, LinesOfPoll
 from .places import Holding, ListenerPlaces, Places
-from .poll import poll_account, report_failure
+from .poll import at_rest, poll_account, report_failure
 from .server_places import RETRIES, ServerPlaces, ServerSlot
 
 if TYPE_CHECKING:
@@ -284,6 +284,10 @@ class LimitedPoll:
                 settings = await limits.with_password(self._settings, self._lines, self._hooks)
             except PollFailed as failure:
                 return report_failure(failure, self._settings, self._lines)
+            # Before a connection is asked for: others may have it meanwhile.
+            context = limits.context_for(self._lines, self._hooks, slot)
+            if (code := await at_rest(settings, context, self._lines)) is not None:
+                return code
             try:
                 while True:
                     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
@@ -132,6 +131,26 @@ def combined_code(codes: Sequence[ExitCode]) -> ExitCode:
     return codes[-1] if codes else ExitCode.NOMAIL
 
 
+async def at_rest(
+    settings: AccountSettings, context: PollContext, lines: LinesOfPoll
+) -> ExitCode | None:
+    """Return the code for an account that rests, and say so; None if it is to be polled.
+
+    This comes before ``poll_account``, and before a connection is asked for. This is a flow.
+    """
+    try:
+        rest = await LedgerCall(partial(context.ledger.rest_of, name_of(settings)))
+    except LedgerFault:
+        # It is reported where the ledger is needed.
+        return None
+    if rest is None:
+        return None
+    from .rests import code_at_rest  # few accounts rest
+
+    code = code_at_rest(rest, settings, context, lines)
+    return None if code is None else report_end(code, settings, lines)
+
+
 async def poll_account(
     settings: AccountSettings,
     context: PollContext,
@@ -149,15 +168,6 @@ async def poll_account(
     if note is not None:
         note.clear()
     try:
-        rest = None
-        # A ledger that cannot be used is reported where it is needed.
-        with suppress(LedgerFault):
-            rest = await LedgerCall(partial(context.ledger.rest_of, name_of(settings)))
-        if rest is not None:
-            from .rests import code_at_rest  # few accounts rest
-
-            if (code := code_at_rest(rest, settings, context, lines)) is not None:
-                return report_end(code, settings, lines)
         settings = with_password(settings, context)
         if settings.proxy or settings.proxyout:
             from .ways import with_proxy_passwords  # few accounts have a proxy

@@ -19,7 +19,7 @@ from ...protocols.errors import ProtocolError
 from .accounts import account_of
 from .context import PollContext, source_tokens
 from .lines import LinesOfPoll
-from .poll import account_lines, poll_account, report_failure
+from .poll import account_lines, at_rest, poll_account, report_failure
 
 PAUSE = 30.0
 """Seconds before IDLE is sent again after it ended without new mail."""
@@ -106,7 +106,9 @@ async def keep_watching(
     wanted = settings
     while True:
         begins()
-        code = await poll_account(wanted, context, lines, source)
+        code = await at_rest(wanted, context, lines)
+        if code is None:
+            code = await poll_account(wanted, context, lines, source)
         on_poll_end(code, source.pushes_news)
         if context.stopping():
             # New mail is not fetched any more, so waiting for it would return at once each time.
