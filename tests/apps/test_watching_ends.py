@@ -43,6 +43,14 @@ class Ending:
     def tap_for(self, protocol: str) -> None:
         return None
 
+    @property
+    def resting(self) -> None:
+        return None
+
+    @property
+    def ledger(self) -> None:
+        return None
+
 
 def test_mail_that_arrives_at_the_end_is_left_for_the_next_run(
     monkeypatch: pytest.MonkeyPatch,

@@ -95,10 +95,6 @@ class SinkKind:
         self.strips_cr = strips_cr
         self.moves = moves
 
-    def is_chosen(self, settings: AccountSettings) -> bool:
-        """Whether the user set the option."""
-        return getattr(settings, self.option) not in {None, False}
-
     def make(self, order: SinkOrder) -> Sink:
         """Return a new sink. Raises PollFailed for settings that cannot work."""
         make = cast("Callable[[SinkOrder], Sink]", import_module(self.module).make)
@@ -140,6 +136,8 @@ LISTENERS = SINKS[-2:]
 """The sinks that use a listener."""
 DIRECT_SINKS = SINKS[:-2]
 """The sinks that do not use a listener."""
+UNSET = {None, False}
+"""Values of an option that the user did not choose."""
 
 
 def chosen_sink(settings: AccountSettings) -> SinkKind:
@@ -147,9 +145,12 @@ def chosen_sink(settings: AccountSettings) -> SinkKind:
 
     A listener that is the path of a UNIX socket speaks LMTP.
     """
-    kind = next((kind for kind in SINKS if kind.is_chosen(settings)), SINKS[-1])
-    on_socket = kind is SINKS[-1] and sink_value(kind, settings).startswith("/")
-    return SINKS[-2] if on_socket else kind
+    # A poll asks for it several times, so this is a plain loop.
+    for kind in SINKS[:-1]:
+        if getattr(settings, kind.option) not in UNSET:
+            return kind
+    on_socket = sink_value(SINKS[-1], settings).startswith("/")
+    return SINKS[-2] if on_socket else SINKS[-1]
 
 
 def sink_value(kind: SinkKind, settings: AccountSettings) -> str:

@@ -185,7 +185,7 @@ def run_alone(
     own = replace(context_for(context, poll), note_token=partial(recorder.note_token, name))
 
     async def poll_unless_at_rest() -> ExitCode:
-        code = await at_rest(settings, own, poll)
+        code = await at_rest(settings, own.ledger, own.resting, poll)
         return await poll_account(settings, own, poll) if code is None else code
 
     code = blocking.run(poll_unless_at_rest(), engine)

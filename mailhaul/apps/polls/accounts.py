@@ -73,13 +73,15 @@ def name_of(settings: AccountSettings) -> str:
     """Return the name of an account in the ledger, which does not depend on its spelling."""
     place = ""
     port = "" if settings.service is None else str(settings.service)
-    if settings.plugin is not None or is_loopback(settings.host):
+    host = settings.host
+    is_local = is_loopback(host)
+    if settings.plugin is not None or is_local:
         # A tunnel or a command may lead to any server; only the poll name identifies it.
         place = settings.known_as
     if settings.plugin is not None and "%h" not in settings.plugin:
         place = f"{place}: {' '.join(settings.plugin.split())}"
     try:
-        host = "localhost" if is_loopback(settings.host) else ascii_host(settings.host)
+        host = "localhost" if is_local else ascii_host(host)
     except BadHostName:
         # The error is reported when the name is looked up.
         host = settings.host

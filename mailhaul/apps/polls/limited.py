@@ -285,8 +285,8 @@ class LimitedPoll:
             except PollFailed as failure:
                 return report_failure(failure, self._settings, self._lines)
             # Before a connection is asked for: others may have it meanwhile.
-            context = limits.context_for(self._lines, self._hooks, slot)
-            if (code := await at_rest(settings, context, self._lines)) is not None:
+            ledger, resting = limits.context.ledger, self._hooks.resting
+            if (code := await at_rest(settings, ledger, resting, self._lines)) is not None:
                 return code
             try:
                 while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
@@ -13,7 +13,7 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.files import ID_FILE, read_file
 from ...adapters.ledger.lock import MailboxLock
 from ...adapters.ledger.names import mailbox_name, sink_name
-from ...adapters.ledger.store import LedgerFault
+from ...adapters.ledger.store import LedgerFault, SqliteLedger
 from ...adapters.login.reach import access_of
 from ...adapters.sinks.kinds import chosen_sink
 from ...flows.account import Account
@@ -132,14 +132,18 @@ def combined_code(codes: Sequence[ExitCode]) -> ExitCode:
 
 
 async def at_rest(
-    settings: AccountSettings, context: PollContext, lines: LinesOfPoll
+    settings: AccountSettings,
+    ledger: SqliteLedger,
+    resting: Callable[[float], None],
+    lines: LinesOfPoll,
 ) -> ExitCode | None:
-    """Return the code for an account that rests, and say so; None if it is to be polled.
+    """Return the code for an account that rests, and say so; None if it does not rest.
 
-    This comes before ``poll_account``, and before a connection is asked for. This is a flow.
+    This comes before ``poll_account``, and before a connection is asked for. ``resting`` is called
+    with the seconds that are left. This is a flow.
     """
     try:
-        rest = await LedgerCall(partial(context.ledger.rest_of, name_of(settings)))
+        rest = await LedgerCall(partial(ledger.rest_of, name_of(settings)))
     except LedgerFault:
         # It is reported where the ledger is needed.
         return None
@@ -147,7 +151,7 @@ async def at_rest(
         return None
     from .rests import code_at_rest  # few accounts rest
 
-    code = code_at_rest(rest, settings, context, lines)
+    code = code_at_rest(rest, settings, ledger.clock(), resting, lines)
     return None if code is None else report_end(code, settings, lines)
 
 

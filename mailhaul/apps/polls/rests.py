@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,16 +25,20 @@ OBEYED = frozenset({ExitCode.SERVBUSY, ExitCode.LOCKBUSY})
 
 
 def code_at_rest(
-    rest: Rest, settings: AccountSettings, context: PollContext, lines: Lines
+    rest: Rest,
+    settings: AccountSettings,
+    now: float,
+    resting: Callable[[float], None],
+    lines: Lines,
 ) -> ExitCode | None:
     """Return the code of a poll that does not take place, None if it may take place.
 
-    A limit that was changed or removed in the rc file ends the rest because of the old one.
+    ``now`` is the Unix time; ``resting`` is called with the seconds that are left. A limit that was
+    changed or removed in the rc file ends the rest because of the old one.
     """
     if rest.daylimit and rest.daylimit != settings.daylimit:
         return None
-    left = rest.until - context.ledger.clock()
-    context.resting(left)
+    resting(rest.until - now)
     when = clock_time(rest.until)
     lines.say(f"{user_at_server(settings)}: not polled before {when}: {rest.reason}")
     return ExitCode.MAXFETCH if rest.daylimit else ExitCode.SERVBUSY

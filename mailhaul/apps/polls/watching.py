@@ -106,7 +106,7 @@ async def keep_watching(
     wanted = settings
     while True:
         begins()
-        code = await at_rest(wanted, context, lines)
+        code = await at_rest(wanted, context.ledger, context.resting, lines)
         if code is None:
             code = await poll_account(wanted, context, lines, source)
         on_poll_end(code, source.pushes_news)
