@@ -13,7 +13,7 @@ from ...flows.account import Action
 from ...flows.ledger import Acceptance
 from ...flows.row_states import Life, accepted, after
 from ...flows.source import Listed, Uid
-from .page import MAX_SIZE, in_parts, is_same_size, marks
+from .page import MAX_SIZE, NOT_DELIVERED, in_parts, is_same_size, marks
 from .schema import new_names
 
 if TYPE_CHECKING:
@@ -189,9 +189,9 @@ class ReadingRecords:
         """Record messages as seen, with their fingerprints. They do not count as delivered."""
         self._ledger.write(
             lambda db: db.executemany(
-                "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, 0)",
+                "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)",
                 [
-                    (self._mailbox, one.uid, min(one.size, MAX_SIZE), fingerprint)
+                    (self._mailbox, one.uid, min(one.size, MAX_SIZE), fingerprint, NOT_DELIVERED)
                     for one, fingerprint in messages
                 ],
             )

@@ -394,6 +394,8 @@ def rename(db: sqlite3.Connection, mailbox_id: int, account: str) -> None:
                 (mailbox_id, there[0]),
             )
         forget_mailbox(db, there[0])
+        # What the user has permitted to delete of one of them does not extend to the other.
+        db.execute("DELETE FROM retention WHERE mailbox = ?", (mailbox_id,))
     db.execute("UPDATE mailbox SET account = ? WHERE id = ?", (stored(account), mailbox_id))
 
 
