@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ...flows.row_states import accepted
 from ...flows.source import Uid
 from .names import mailbox_name, stored
-from .page import COMPARED, in_parts
+from .page import COMPARED, NOT_DELIVERED, in_parts
 from .schema import find_or_make
 from .store import MAILBOX, SqliteLedger
 
@@ -37,9 +37,9 @@ def record_fetched(
         count = 0
         for some in in_parts(list(dict.fromkeys(uids))):
             changed = db.executemany(
-                "INSERT OR IGNORE INTO seen (mailbox, uid, size) SELECT ?1, ?2, 0"
+                "INSERT OR IGNORE INTO seen (mailbox, uid, size, accepted) SELECT ?1, ?2, 0, ?3"
                 " WHERE NOT EXISTS (SELECT 1 FROM message WHERE mailbox = ?1 AND uid = ?2)",
-                [(mailbox_id, uid) for uid in some],
+                [(mailbox_id, uid, NOT_DELIVERED) for uid in some],
             )
             count += changed.rowcount
         if is_complete:

@@ -48,18 +48,23 @@ ACCEPT_OFFERED = (
 
 It changes no row if the row is in another state, or belongs to another message.
 """
+UNDATED, NOT_DELIVERED = 0, -1
+"""Values of seen.accepted in place of a time: an earlier version has recorded none, which the user
+may make good; or no sink is known to have accepted the message, so it never counts as delivered."""
 DELIVERED = (
     f"iif(state = '{accepted}' AND action = '{Action.MARK.value}'"
-    " AND instr(recipients || char(10), ' accepted' || char(10)), ?3, 0)"
+    f" AND instr(recipients || char(10), ' accepted' || char(10)), ?3, {NOT_DELIVERED})"
 )
 """The time of delivery of a message under way: now, if a recipient has it. A bounce, and mail that
 was dropped as spam, are no deliveries.
 """
-SEEN_BEFORE = (
-    "SELECT max(size), max(fingerprint), max(accepted) FROM ("  # noqa: S608
-    "SELECT size, fingerprint, accepted FROM seen WHERE mailbox = ?1 AND uid = ?2 UNION ALL"
-    f" SELECT size, fingerprint, {DELIVERED} FROM message WHERE mailbox = ?1 AND uid = ?2)"
+KNOWN_BEFORE = (
+    "SELECT size, fingerprint, accepted, 2 AS place FROM seen"  # noqa: S608
+    " WHERE mailbox = ?1 AND uid = ?2 UNION ALL"
+    f" SELECT size, fingerprint, {DELIVERED}, sink <> ?4 FROM message"
+    " WHERE mailbox = ?1 AND uid = ?2 ORDER BY place"
 )
+"""What is known of a message that becomes seen: first the row of this sink, the seen one last."""
 INPUTS = {Verdict.REFUSED: Life.refuse, Verdict.POSTPONED: Life.postpone}
 
 
@@ -185,13 +190,12 @@ class SqlitePage:
 
         def record(db: sqlite3.Connection) -> None:
             for one in messages:
-                size, fingerprint, delivered = db.execute(
-                    SEEN_BEFORE, (self._mailbox, one.uid, now)
-                ).fetchone()
-                octets = min(one.size, MAX_SIZE) or size or 0
+                key = (self._mailbox, one.uid, now, self._sink)
+                size, fingerprint, delivered = seen_as(db.execute(KNOWN_BEFORE, key).fetchall())
+                octets = min(one.size, MAX_SIZE) or size
                 db.execute(
                     "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)",
-                    (self._mailbox, one.uid, octets, fingerprint or b"", delivered or 0),
+                    (self._mailbox, one.uid, octets, fingerprint, delivered),
                 )
             self._delete(db, "message", [one.uid for one in messages])
 
@@ -541,6 +545,20 @@ class Row:
     def offer(self, *, again: bool) -> Offer:
         """Return the offer recorded in this row."""
         return Offer(self.name, again, served(self.recipients), self.fingerprint)
+
+
+def seen_as(rows: Sequence[tuple[int, bytes, int, int]]) -> tuple[int, bytes, int]:
+    """Return size, fingerprint and time of delivery of a seen message, from ``KNOWN_BEFORE``.
+
+    A row with another fingerprint belongs to another message that had this UID: the delivery of
+    that one must never permit the deletion of this one.
+    """
+    mark = next((row[1] for row in rows if row[1]), b"")
+    same = [row for row in rows if row[1] in {mark, b""}]
+    times = [row[2] for row in same]
+    # An earlier version may have seen it undelivered, so a failure to deliver it counts.
+    when = max(times) if any(time > 0 for time in times) else min(times, default=NOT_DELIVERED)
+    return max((row[0] for row in same), default=0), mark, when
 
 
 def is_in_doubt(recorded: int, fingerprint: bytes, listed: int) -> bool:

@@ -13,7 +13,7 @@ from ...flows.account import Action
 from ...flows.ledger import Acceptance
 from ...flows.row_states import Life, accepted, after
 from ...flows.source import Listed, Uid
-from .page import MAX_SIZE, in_parts, is_same_size, marks
+from .page import MAX_SIZE, NOT_DELIVERED, in_parts, is_same_size, marks
 from .schema import new_names
 
 if TYPE_CHECKING:
@@ -51,26 +51,26 @@ class ReadingRecords:
 
     # Left out by rules
 
-    def left_out(self, listed: Sequence[Listed], rules: bytes) -> Collection[Uid]:
-        """Return the UIDs of those messages that these rules have left out before."""
+    def left_out(self, listed: Sequence[Listed], marks_of: tuple[bytes, bytes]) -> Collection[Uid]:
+        """Return the UIDs of those messages that rules with marks in this range have left out."""
         sizes = {one.uid: one.size for one in listed}
         found: set[Uid] = set()
 
         def look(db: sqlite3.Connection) -> None:
             for some in in_parts([*sizes]):
                 rows = db.execute(
-                    f"SELECT uid, size FROM left_out WHERE mailbox = ? AND rules = ?"  # noqa: S608
-                    f" AND uid IN ({marks(some)})",
-                    (self._mailbox, rules, *some),
+                    f"SELECT uid, size FROM left_out WHERE mailbox = ?"  # noqa: S608
+                    f" AND rules BETWEEN ? AND ? AND uid IN ({marks(some)})",
+                    (self._mailbox, *marks_of, *some),
                 )
                 found.update(uid for uid, size in rows if is_same_size(size, sizes[uid]))
 
         self._ledger.write(look)
         return found
 
-    def leave_out(self, messages: Sequence[Listed], rules: bytes) -> None:
-        """Record that these rules leave out these messages."""
-        rows = [(self._mailbox, one.uid, min(one.size, MAX_SIZE), rules) for one in messages]
+    def leave_out(self, messages: Sequence[Listed], mark: bytes) -> None:
+        """Record that rules with this mark leave out these messages."""
+        rows = [(self._mailbox, one.uid, min(one.size, MAX_SIZE), mark) for one in messages]
         self._ledger.write(
             lambda db: db.executemany("INSERT OR REPLACE INTO left_out VALUES (?, ?, ?, ?)", rows)
         )
@@ -189,9 +189,9 @@ class ReadingRecords:
         """Record messages as seen, with their fingerprints. They do not count as delivered."""
         self._ledger.write(
             lambda db: db.executemany(
-                "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, 0)",
+                "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)",
                 [
-                    (self._mailbox, one.uid, min(one.size, MAX_SIZE), fingerprint)
+                    (self._mailbox, one.uid, min(one.size, MAX_SIZE), fingerprint, NOT_DELIVERED)
                     for one, fingerprint in messages
                 ],
             )

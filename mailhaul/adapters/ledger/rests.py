@@ -7,10 +7,10 @@ allows. Both outlive the program.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from .names import stored
-from .store import LONGEST_REST, SqliteLedger
+from .names import as_text, stored
+from .store import LONGEST_REST, Rest, SqliteLedger
 
 HOUR = 3600
 HOURS = 24
@@ -41,6 +41,22 @@ def write_rest(
 def end_rest(ledger: SqliteLedger, account: str) -> None:
     """Forget the rest of an account. Raises LedgerFault."""
     ledger.write(lambda db: db.execute("DELETE FROM rest WHERE account = ?", (stored(account),)))
+
+
+def rests(ledger: SqliteLedger, now: float) -> Mapping[str, Rest]:
+    """Return the rests that have not ended, by account. Raises LedgerFault."""
+    rows = ledger.write(
+        lambda db: db.execute(
+            # A longer rest was written when the clock was wrong.
+            "SELECT account, until, reason, daylimit FROM rest"
+            " WHERE until > ?1 AND until <= ?1 + ?2",
+            (int(now), LONGEST_REST),
+        ).fetchall()
+    )
+    return {
+        as_text(account): Rest(float(until), str(reason), int(daylimit))
+        for account, until, reason, daylimit in rows
+    }
 
 
 class DayMeter:

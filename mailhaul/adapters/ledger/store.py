@@ -179,8 +179,16 @@ class SqliteLedger:
         return Resemblance(len(common), len(common) - len(same), fingerprints)
 
     def take_over(self, relative: Relative, account: str) -> None:
-        """Move all records of such a mailbox to this account."""
-        self.write(lambda db: rename(db, relative.key, account))
+        """Move all records of such a mailbox to this account, and what belongs to the account."""
+        from .renames import move_account  # names seldom change
+
+        now = self.clock()
+
+        def work(db: sqlite3.Connection) -> None:
+            rename(db, relative.key, account)
+            move_account(db, relative.account, account, now)
+
+        self.write(work)
 
     def accounts(self) -> Sequence[tuple[str, str, int, int]]:
         """Return for each mailbox: account, name, messages seen, messages under way."""
@@ -194,12 +202,19 @@ class SqliteLedger:
         return [(as_text(account), as_text(name), *counts) for account, name, *counts in rows]
 
     def rename_account(self, old: str, new: str) -> int:
-        """Move all records of an account to another; return the number of mailboxes."""
+        """Move all records of an account to another, and what belongs to the account.
+
+        Return the number of mailboxes.
+        """
+        from .renames import move_account  # names seldom change
+
+        now = self.clock()
 
         def work(db: sqlite3.Connection) -> int:
             rows = db.execute("SELECT id FROM mailbox WHERE account = ?", (stored(old),)).fetchall()
             for (mailbox_id,) in rows:
                 rename(db, mailbox_id, new)
+            move_account(db, old, new, now)
             return len(rows)
 
         moved = self.write(work)
@@ -394,6 +409,8 @@ def rename(db: sqlite3.Connection, mailbox_id: int, account: str) -> None:
                 (mailbox_id, there[0]),
             )
         forget_mailbox(db, there[0])
+        # What the user has permitted to delete of one of them does not extend to the other.
+        db.execute("DELETE FROM retention WHERE mailbox = ?", (mailbox_id,))
     db.execute("UPDATE mailbox SET account = ? WHERE id = ?", (stored(account), mailbox_id))
 
 
