@@ -233,5 +233,3 @@ class SigningWorld:
     def delivered(self) -> int:
         """How many messages are in the Maildir."""
         return len(list((self.home / "Mail" / "new").glob("*")))
-
-
