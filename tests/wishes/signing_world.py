@@ -93,9 +93,10 @@ class ConsentIssuer(FakeIssuer):
 
 
 class TokenLogins(Logins):
-    """Takes the tokens of an issuer, and a password. ``may_use`` are the mailboxes of others that a user may use.
+    """Takes the tokens of an issuer, and a password.
 
-    ``tried`` are the tokens that came, ``users`` the mailboxes that were opened.
+    ``may_use`` are the mailboxes of others that a user may open, ``tried`` the tokens that came,
+    and ``users`` the mailboxes that were opened.
     """
 
     def __init__(self, issuer: ConsentIssuer) -> None:

@@ -90,7 +90,8 @@ def test_an_administrator_opens_mailboxes_to_the_program_and_nobody_signs_in(
 def test_mail_goes_into_gmail_with_a_token_too(world: SigningWorld) -> None:
     world.issuer.user = b"joe@gmail.com"
     world.write(
-        "poll mail.x protocol POP3 oauthissuer gmail oauthclient the-id oauthsecret sesame-7Kq no dns\n"
+        "poll mail.x protocol POP3 no dns\n"
+        "    oauthissuer gmail oauthclient the-id oauthsecret sesame-7Kq\n"
         "    user joe password old-pass-word ssl\n"
         "    append 'imaps://joe%40gmail.com@imap.gmail.com/INBOX' appendauth oauth\n"
     )
