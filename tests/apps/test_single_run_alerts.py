@@ -49,9 +49,13 @@ class Cron:
             f' pass some-pass-word sslproto "" maildir "{self.home}/Mail" {options}\n{more}'
         )
         rc.chmod(0o600)
-        caller = Caller("me", rc.stat().st_uid, str(self.home), None, str(self.home))
         lines = Lines(1, self.out, self.err)
-        return poll_all(load(["-f", str(rc)], caller, bytes), caller, lines, nullcontext)
+        configuration = load(["-f", str(rc)], self.caller, bytes)
+        return poll_all(configuration, self.caller, lines, nullcontext)
+
+    @property
+    def caller(self) -> Caller:
+        return Caller("me", self.home.stat().st_uid, str(self.home), None, str(self.home))
 
     @property
     def subjects(self) -> list[str]:
