@@ -29,7 +29,7 @@ def placed(home: Path, kind: str, place: str) -> tuple[str, list[str], dict[str,
         case "file":
             return f'{kind}file "{home}/secret"', [], {}
         case "eval":
-            return f'{kind}eval "cat {home}/secret; echo {OTHER} >&2"', [], {}
+            return f'{kind}eval "cat {home}/secret; cat {home}/secret >&2"', [], {}
         case "fd":
             return f"{kind}fd 7", ["sh", "-c", f'exec "$@" 7<{home}/secret', "sh"], {}
         case "env":
