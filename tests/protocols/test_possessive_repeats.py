@@ -81,7 +81,10 @@ def bad_repeats(pattern: str) -> int:
 
 def patterns_in(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the line and the text of each pattern with a possessive repeat of a group."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    source = path.read_text()
+    if not REPEATED_GROUP.search(source):
+        return
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
             value = node.value
             text = value if isinstance(value, str) else value.decode("latin-1")
