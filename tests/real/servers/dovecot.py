@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .certificates import Certificate
-from .dovecot_settings import DOVECOT, base_settings
+from .dovecot_settings import DOVECOT, base_settings, imapd_words
 from .maildir import Maildir
 from .process import OWNER, free_ports, owned_folder, program, running, script
 
 PASSWORD = "correct-horse"
-IMAPD = "/usr/lib/dovecot/imap"
 LMTPD = "/usr/lib/dovecot/lmtp"
 
 # As root, and with a socket as its standard output, imap takes itself for a child of inetd
@@ -22,7 +21,7 @@ _IMAPD_SCRIPT = """\
 # Usage: imapd USER
 USER="$1" HOME="{folder}/home/$1"
 export USER HOME
-exec {setpriv} --reuid={owner} --regid={owner} --clear-groups {imapd} -c {configuration}
+exec {setpriv} --reuid={owner} --regid={owner} --clear-groups {imapd}
 """
 
 
@@ -64,8 +63,7 @@ class Dovecot:
                 folder=folder,
                 setpriv=program("setpriv"),
                 owner=OWNER,
-                imapd=program(IMAPD),
-                configuration=self.configuration,
+                imapd=" ".join(imapd_words(self.configuration)),
             ),
         )
 

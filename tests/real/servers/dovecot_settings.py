@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import subprocess
 from functools import cache
+from pathlib import Path
 
 from .process import program
 
 DOVECOT = "/usr/sbin/dovecot"
+DOVEADM = "/usr/bin/doveadm"
+IMAPD = "/usr/lib/dovecot/imap"
 
 
 @cache
@@ -235,3 +238,11 @@ def service_settings() -> str:
 def oauth_settings() -> str:
     """Return what follows for tokens."""
     return _OAUTH_24 if has_new_settings() else _OAUTH_23
+
+
+def imapd_words(configuration: Path) -> list[str]:
+    """Return the program that serves the user USER on its standard input and output."""
+    if has_new_settings():
+        # Started itself, the imapd of 2.4 reads its configuration in a new process without USER.
+        return [program(DOVEADM), "-c", str(configuration), "exec", Path(program(IMAPD)).name]
+    return [program(IMAPD), "-c", str(configuration)]
