@@ -31,7 +31,7 @@ def has_new_settings() -> bool:
 # that LMTP for ann@example.org and a login as ann mean the same one. The two auth settings
 # and the anvil block switch off the growing wait after a wrong password. LMTP adds nothing but a
 # Return-Path, so that what is stored can be compared with what was sent. No token
-# is compared with the password: the mechanism "none" is the look-up of a recipient.
+# is compared with the password; in 2.3 the mechanism "none" is the look-up of a recipient.
 _COMMON = """\
 base_dir = {folder}/run
 state_dir = {folder}/state
@@ -108,10 +108,11 @@ auth_username_format = %{{user | username | lower}}
 mail_driver = maildir
 mail_path = {folder}/mail/%{{user | username}}
 passdb static {{
-  passdb_mechanisms_filter = none plain login cram-md5 apop scram-sha-1 scram-sha-256
+  passdb_mechanisms_filter = plain login cram-md5 apop scram-sha-1 scram-sha-256
   passdb_static_password = {password}
 }}
 userdb static {{
+  userdb_static_allow_all_users = yes
   fields {{
     uid = {owner}
     gid = {owner}
