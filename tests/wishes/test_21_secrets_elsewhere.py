@@ -30,7 +30,8 @@ def test_the_password_comes_from_any_place_and_is_shown_nowhere(tmp_path: Path, 
     if place == CREDENTIAL:
         (tmp_path / "mail").write_text(OTHER)
         (tmp_path / "mail").chmod(0o400)
-        option, starter, more = "passwordfile mail", [], {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+        starter: list[str] = []
+        option, more = "passwordfile mail", {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     else:
         option, starter, more = placed(tmp_path, "password", place)
     with ScriptedImap(message(1)) as server:

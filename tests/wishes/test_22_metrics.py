@@ -92,7 +92,7 @@ def test_a_daemon_that_has_just_started_still_knows_the_last_success(world: Worl
         stream = await trio.open_tcp_stream("127.0.0.1", daemon.service.exposition.port)
         async with stream:
             await stream.send_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            told.extend([some async for some in stream])
+            told.extend([bytes(some) async for some in stream])
         # The poll ends with its connection.
         world.cleanup.close()
 
