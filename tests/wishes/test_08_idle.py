@@ -83,11 +83,8 @@ def wait_for_mail(home: Path, servers: Sequence[FolderServer]) -> list[int]:
     caller = Caller("me", os.getuid(), str(home), None, str(home))
     rc = home / "rc"
 
-    def arrived() -> int:
-        return len(list(home.glob("Mail*/new/*")))
-
-    def all_arrived(count: int) -> bool:
-        return arrived() == count
+    def has_arrived(count: int) -> bool:
+        return len(list(home.glob("Mail*/new/*"))) == count
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
@@ -105,7 +102,7 @@ def wait_for_mail(home: Path, servers: Sequence[FolderServer]) -> list[int]:
                 for server in servers:
                     for name, folder in server.folders.items():
                         folder.append(b"From: a@x\r\nSubject: %b %d\r\n\r\nx\r\n" % (name, turn))
-                await until(partial(all_arrived, turn * 3 * len(servers)))
+                await until(partial(has_arrived, turn * len(FOLDERS) * len(servers)))
             service.scheduler.stop()
             await until(lambda: not any(folder.messages for folder in servers[0].folders.values()))
             nursery.cancel_scope.cancel()

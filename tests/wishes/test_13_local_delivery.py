@@ -7,13 +7,11 @@ nixos-mailserver#12, getmail6#67.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode
 from mailhaul.flows.requests import Tcp, UnixSocket
 from mailhaul.protocols.imap.server import ImapServer
@@ -53,9 +51,12 @@ class LocalRuns(SimulatedRuns):
             Tcp("mail.x", 143), ImapServer, lambda channel: serve_imap(channel, boxes, users)
         )
         simulation.listen(Tcp("localhost", 25), SmtpServer, partial(serve_smtp, sink=self.by_smtp))
-        lmtp: Callable[[Channel[SmtpServer]], object] = partial(serve_smtp, sink=self.by_lmtp)
         for address in (UnixSocket(SOCKET), Tcp("localhost", 24)):
-            simulation.listen(address, partial(SmtpServer, lmtp=True), lmtp)  # type: ignore[arg-type]
+            simulation.listen(
+                address,
+                partial(SmtpServer, lmtp=True),
+                lambda channel: serve_smtp(channel, self.by_lmtp),
+            )
         return simulation
 
     def run_program(self, argv: tuple[str, ...], data: bytes) -> Ran:
