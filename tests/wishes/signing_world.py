@@ -1,15 +1,9 @@
-"""A world for signing in, in virtual time: an issuer, mail servers that take its tokens, a user.
-
-``mailhaul login`` and single runs are the real ones, with an rc file; only the clock and the
-connections are simulated.
-"""
+"""A world for signing in, in virtual time: an issuer, mail servers that take its tokens, a user."""
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,10 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from mailhaul import sasl
-from mailhaul.adapters.config.caller import Caller
-from mailhaul.adapters.config.load import load
 from mailhaul.apps.cli import login as login_command
-from mailhaul.apps.cli.once import poll_all
 from mailhaul.apps.polls import tokens as tokens_module
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.flows.channel import Channel
@@ -32,7 +23,6 @@ from mailhaul.protocols.imap.server import ImapServer
 from mailhaul.protocols.pop3.server import Pop3Server
 from mailhaul.protocols.secret import Secret
 from mailhaul.protocols.smtp.server import SmtpServer
-from mailhaul.runtimes import blocking
 from mailhaul.runtimes.simulated import Simulation
 from mailhaul.servers.imap import ImapService
 from mailhaul.servers.logins import Logins
@@ -41,6 +31,7 @@ from mailhaul.servers.pop3 import Maildrop, Pop3Service, Refusal
 from mailhaul.servers.smtp import MemorySink, serve_smtp
 from tests.adapters.http.peer import Peer, Taken
 from tests.adapters.oauth.issuer import ISSUER, START, FakeIssuer
+from tests.wishes.simulated_runs import SimulatedRuns
 
 IMAP_PLACES = (Tcp("outlook.office365.com", 993), Tcp("imap.gmail.com", 993), Tcp("mail.x", 993))
 POP3_PLACES = (Tcp("outlook.office365.com", 995), Tcp("mail.x", 995))
@@ -132,15 +123,11 @@ class StrictPop3Service(Pop3Service):
         return await super()._do(command)
 
 
-class SigningWorld:
+class SigningWorld(SimulatedRuns):
     """An issuer, its user with a home folder, and mail servers that take its tokens."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in ("XDG_STATE_HOME", "FETCHMAILHOME", "http_proxy", "https_proxy", "all_proxy"):
-            monkeypatch.delenv(name, raising=False)
-            monkeypatch.delenv(name.upper(), raising=False)
-        self.home = home
-        self.caller = Caller("me", os.getuid(), str(home), None, str(home))
+        super().__init__(home, monkeypatch, START)
         self.issuer = ConsentIssuer()
         self.issuer.clock = self.time
         self.logins = TokenLogins(self.issuer)
@@ -148,32 +135,17 @@ class SigningWorld:
         self.maildrop = Mailbox()
         self.gmail = Mailboxes({b"INBOX": Mailbox()})
         self.received = MemorySink()
-        self.out, self.err = io.StringIO(), io.StringIO()
-        self._passed = START
-        self._simulation: Simulation | None = None
         clock = SimpleNamespace(time=self.time)
         monkeypatch.setattr(login_command, "time", clock)
         monkeypatch.setattr(tokens_module, "time", clock)
-        monkeypatch.setattr(blocking, "run", self._run)
         # The terminal: what is printed there, and what is pasted.
         self.shown: list[str] = []
-        self._pasted, self._clipboard = os.pipe()
+        self._pasted = self._clipboard = -1
         monkeypatch.setattr(login_command, "tell", self._look)
         monkeypatch.setattr(login_command, "typed_input", lambda: self._pasted)
 
-    def time(self) -> float:
-        """The time of all clocks here."""
-        return self._passed + (self._simulation.now if self._simulation else 0.0)
-
-    def pass_seconds(self, seconds: float) -> None:
-        """Let time pass."""
-        self._passed += seconds
-
-    # Servers
-
-    def _run(self, flow: Any, *_: Any) -> Any:
-        """Run a flow among the servers, instead of on the blocking runtime."""
-        self._simulation = simulation = Simulation(round_trip=0.05)
+    def simulation(self) -> Simulation:
+        simulation = super().simulation()
         for place in IMAP_PLACES:
             simulation.listen(place, ImapServer, partial(self._serve_imap, place.host))
         for place in POP3_PLACES:
@@ -181,10 +153,7 @@ class SigningWorld:
         simulation.listen(SMTP_PLACE, SmtpServer, self._serve_smtp)
         for host in ISSUERS:
             simulation.listen(Tcp(host, 443), Peer, self.issuer.serve)
-        try:
-            return simulation.run(flow)
-        finally:
-            self._passed, self._simulation = self.time(), None
+        return simulation
 
     async def _serve_imap(self, host: str, channel: Channel[ImapServer]) -> None:
         boxes = self.gmail if "gmail" in host else Mailboxes({b"INBOX": self.inbox})
@@ -202,18 +171,15 @@ class SigningWorld:
 
         await serve_smtp(channel, self.received, self.logins, secure)
 
-    # The user
-
-    def write(self, rc: str) -> None:
-        """Write the rc file."""
-        path = self.home / "rc"
-        path.write_text(rc)
-        path.chmod(0o600)
-
     def log_in(self, *words: str) -> ExitCode:
         """Run ``mailhaul login``."""
         arguments = [*words, "-f", str(self.home / "rc")]
-        return login_command.login(arguments, self.caller, Lines(1, self.out, self.err))
+        self._pasted, self._clipboard = os.pipe()
+        try:
+            return login_command.login(arguments, self.caller, Lines(1, self.out, self.err))
+        finally:
+            os.close(self._pasted)
+            os.close(self._clipboard)
 
     def _look(self, text: str) -> None:
         """Read what is shown; open an address elsewhere, agree, and paste where it ends."""
@@ -223,14 +189,3 @@ class SigningWorld:
             if "redirect_uri" in asked:
                 answer = urlencode({"code": "the-code", "state": asked["state"][0]})
                 os.write(self._clipboard, f"{asked['redirect_uri'][0]}?{answer}\n".encode())
-
-    def poll(self) -> ExitCode:
-        """Run ``mailhaul`` once."""
-        arguments = ["-f", str(self.home / "rc"), "--one-by-one"]
-        configuration = load(arguments, self.caller, bytes)
-        return poll_all(configuration, self.caller, Lines(1, self.out, self.err), nullcontext)
-
-    @property
-    def delivered(self) -> int:
-        """How many messages are in the Maildir."""
-        return len(list((self.home / "Mail" / "new").glob("*")))

@@ -48,7 +48,7 @@ def test_a_code_is_entered_on_a_telephone(world: SigningWorld) -> None:
     assert min(later - one for one, later in pairwise(asked)) >= 5
     world.inbox.append(TEXT)
     assert world.poll() is ExitCode.SUCCESS
-    assert world.delivered == 1
+    assert len(world.delivered()) == 1
 
 
 def test_the_address_where_the_consent_ends_is_pasted(world: SigningWorld) -> None:
@@ -61,7 +61,7 @@ def test_the_address_where_the_consent_ends_is_pasted(world: SigningWorld) -> No
     assert (form["code"], form["redirect_uri"]) == ("the-code", back)
     world.inbox.append(TEXT)
     assert world.poll() is ExitCode.SUCCESS
-    assert world.delivered == 1
+    assert len(world.delivered()) == 1
 
 
 def test_who_never_agrees_is_waited_for_no_longer_than_the_code_lasts(world: SigningWorld) -> None:

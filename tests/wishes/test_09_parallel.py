@@ -39,7 +39,7 @@ class SlowImap(ScriptedImap):
         self.others_are_served = threading.Event()
 
     def serve(self, connection: socket.socket) -> None:
-        if self.others_are_served.wait(10):
+        if self.others_are_served.wait(30):
             super().serve(connection)
 
 
