@@ -48,9 +48,8 @@ def test_one_account_goes_through_its_proxy_and_the_other_directly(
     (tmp_path / "secret").chmod(0o600)
     with Server() as far, Server() as near, running(kind, proxy) as url:
         way = f'proxy "{url.replace("//", "//joe@")}" proxypasswordfile {tmp_path}/secret'
-        rc = entry(BEHIND, far.port, tmp_path, way) + entry(
-            "localhost", near.port, tmp_path, user="ann"
-        )
+        rc = entry(BEHIND, far.port, tmp_path, way)
+        rc += entry("localhost", near.port, tmp_path, user="ann")
         run = mailhaul(tmp_path, rc, "-v", "-v")
         assert (run.code, run.err) == (0, "")
     # The name was looked up behind the proxy.
