@@ -28,10 +28,13 @@ def rc_with(home: Path, server: ScriptedImap, option: str) -> str:
 @pytest.mark.parametrize("place", [*PLACES, CREDENTIAL])
 def test_the_password_comes_from_any_place_and_is_shown_nowhere(tmp_path: Path, place: str) -> None:
     if place == CREDENTIAL:
-        (tmp_path / "mail").write_text(OTHER)
-        (tmp_path / "mail").chmod(0o400)
+        credentials = tmp_path / "credentials"
+        credentials.mkdir()
+        (credentials / "mail").write_text(OTHER)
+        (credentials / "mail").chmod(0o400)
         starter: list[str] = []
-        option, more = "passwordfile mail", {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+        option = "passwordfile mail"
+        more = {"CREDENTIALS_DIRECTORY": str(credentials)}
     else:
         option, starter, more = placed(tmp_path, "password", place)
     with ScriptedImap(message(1)) as server:
