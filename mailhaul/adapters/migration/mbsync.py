@@ -167,6 +167,8 @@ def read_sections(data: bytes, made: Translation) -> tuple[Section, list[Section
                 raise made.fail(number, f'"{words[0]}" has no name')
             current = Section(key, rest[0], number)
             sections.append(current)
+        elif current is common and sections:
+            raise made.fail(number, f'"{words[0]}" is in no section')
         else:
             current.add(key, Value(tuple(rest), number))
     return common, sections

@@ -261,7 +261,12 @@ def test_what_leads_elsewhere_and_what_is_in_no_channel_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "place"), [("Channel\n", "rc:1: "), ("\nChannel x\nFar y\n", "rc:3: ")]
+    ("text", "place"),
+    [
+        ("Channel\n", "rc:1: "),
+        ("\nChannel x\nFar y\n", "rc:3: "),
+        ("MaildirStore x\n\nPath y\n", "rc:3: "),
+    ],
 )
 def test_a_file_that_mbsync_refuses_is_refused(text: str, place: str) -> None:
     with pytest.raises(Untranslatable) as caught:
