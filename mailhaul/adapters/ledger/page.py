@@ -49,8 +49,11 @@ ACCEPT_OFFERED = (
 It changes no row if the row is in another state, or belongs to another message.
 """
 UNDATED, NOT_DELIVERED = 0, -1
-"""Values of seen.accepted in place of a time: an earlier version has recorded none, which the user
-may make good; or no sink is known to have accepted the message, so it never counts as delivered."""
+"""Values of seen.accepted in place of a time: an earlier version has recorded none, or the clock
+was wrong, which the user may make good; or no sink is known to have accepted the message, so it
+never counts as delivered."""
+FIRST_TIME = 1_735_689_600
+"""The beginning of 2025 in Unix time, before the first version: an earlier time is wrong."""
 DELIVERED = (
     f"iif(state = '{accepted}' AND action = '{Action.MARK.value}'"
     f" AND instr(recipients || char(10), ' accepted' || char(10)), ?3, {NOT_DELIVERED})"
@@ -187,6 +190,7 @@ class SqlitePage:
         as delivered now.
         """
         now = int(self._ledger.clock())
+        now = now if now >= FIRST_TIME else UNDATED
 
         def record(db: sqlite3.Connection) -> None:
             for one in messages:
