@@ -88,6 +88,8 @@ class Postfix:
         self.root.make_folder(f"{QUEUE}/public", "postfix", 0o710, "postdrop")
         self.root.make_folder(f"{QUEUE}/pid", "root")
         self.root.make_folder("/var/lib/postfix", "postfix")
+        # Without it postlogd complains to itself, and all wait for it.
+        self.root.make_folder(LOG.rpartition("/")[0], "root")
         self.root.make_folder(BOX.rpartition("/")[0], "vmail")
 
     @contextmanager
