@@ -1,7 +1,7 @@
 """A private Postfix: an SMTP listener with the defaults of smtpd, and ``sendmail -bs``.
 
-What main.cf sets is where mail is delivered; how smtpd reads it is left as it comes, except that
-smtpd_forbid_bare_newline is off, as it is in 3.7 and no longer in 3.9. Everybody at DOMAINS has mail.
+What main.cf sets is where mail is delivered. How smtpd reads it is left as it comes, except that
+smtpd_forbid_bare_newline is off in every version, as it is in 3.7. Everybody at DOMAINS has mail.
 """
 
 from __future__ import annotations
