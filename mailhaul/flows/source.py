@@ -258,8 +258,8 @@ class Source(Protocol):
         """Ask the server to delete or mark these messages."""
         ...
 
-    def confirmed(self) -> Sequence[Uid]:
-        """Return the UIDs for which ``perform`` has been confirmed. Each is returned once.
+    def confirmed(self, action: Action) -> Sequence[Uid]:
+        """Return the UIDs for which this action has been confirmed. Each is returned once.
 
         Some servers confirm only at the end of the connection: call it again after ``close``.
         """

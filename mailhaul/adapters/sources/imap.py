@@ -201,10 +201,10 @@ class ImapSource:
         anything, ``%`` anything within one level (RFC 3501, 6.3.8); ``\\Sent`` and the like are
         special uses (RFC 6154, 2). Without any of them the server is not asked.
         """
-        if not any(map(is_pattern, wanted)):
-            return wanted
         found: dict[bytes, str] = {}
-        others = {canonical(self._wire_name(name)) for name in elsewhere}
+        others = set[bytes]()
+        if any(map(is_pattern, wanted)):
+            others.update(canonical(self._wire_name(name)) for name in elsewhere)
         for name in wanted:
             for mailbox in await self._matching(name) if is_pattern(name) else [name]:
                 wire = canonical(self._wire_name(mailbox))
@@ -587,9 +587,9 @@ class ImapSource:
         """Ask the server to delete or mark these messages, after the earlier commands."""
         self._actions.perform(action, [int(uid) for uid in uids])
 
-    def confirmed(self) -> Sequence[int]:
-        """Return the UIDs for which the server has done the action. Each is returned once."""
-        return self._actions.confirmed()
+    def confirmed(self, action: Action) -> Sequence[int]:
+        """Return the UIDs for which the server has done this action. Each is returned once."""
+        return self._actions.confirmed(action)
 
     async def finish(self, *, may_close: bool = False) -> None:
         """Wait for all replies; then retry refused actions in another form, and expunge.
