@@ -132,12 +132,14 @@ class Unavailable(Record):
     """This message cannot be read now: it is gone, or the server refuses to send it.
 
     ``again`` is true if the text received may be incomplete. The message should then be requested
-    once more; the source will use another command.
+    once more; the source will use another command. With ``rests`` the server sends no message at
+    all now, as far as its words tell.
     """
 
     uid: Uid
     reason: str
     again: bool = False
+    rests: bool = False
 
 
 Part = MessageStart | MessageChunk | MessageEnd | Unavailable

@@ -566,11 +566,8 @@ class ImapSource:
             case imap.Fetched():
                 self._texts.end_response(event)
             case imap.Completed(imap.UidFetch(uids), condition, _, text):
-                if condition is not imap.Condition.OK and self._server_texts.throttled:
-                    # The message can be read: no failure of it is counted.
-                    problem = f"the server sends no message now: {excerpt(text)}"
-                    raise PollFailed(ExitCode.SERVBUSY, f"{self.channel.peer}: {problem}")
-                self._texts.end_command(int(uids), condition, excerpt(text))
+                rests = self._server_texts.throttled
+                self._texts.end_command(int(uids), condition, excerpt(text), rests=rests)
             case imap.Completed(imap.UidStore() | imap.UidExpunge()):
                 self._actions.answered(event)
             case _:
