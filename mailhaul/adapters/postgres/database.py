@@ -29,10 +29,11 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
 
 from ...flows.outcome import ExitCode, PollFailed
+from ..ledger.names import OddName
 from ..ledger.store import LedgerFault
 from .faults import problem_text
 from .session import Fence, Row, Session
-from .text import TextDumper, TextLoader
+from .text import OddNameDumper, TextDumper, TextLoader
 from .urls import shown_url
 
 T = TypeVar("T")
@@ -112,15 +113,18 @@ class Database:
         *,
         fence: Fence | None = None,
         generation: int | None = None,
+        alone: bool = False,
     ) -> T:
         """Run ``work`` in one transaction, which is committed on return.
+
+        Work that is one statement ``alone`` needs no transaction around it.
 
         With a ``fence`` nothing is written if another worker has taken over the account; Fenced is
         raised. With a ``generation``, StoreFault is raised if another connection is open by now.
         """
         with self._mutex:
             connection = self._opened(generation)
-            session = Session(connection, self._pipeline, fence)
+            session = Session(connection, self._pipeline, fence, alone=alone)
             try:
                 try:
                     result = work(session)
@@ -153,7 +157,7 @@ class Database:
             )
             session.wait()
 
-        self.write(work, generation=generation)
+        self.write(work, generation=generation, alone=True)
 
     def close(self) -> None:
         """Close the connection."""
@@ -247,6 +251,7 @@ def connect(url: str) -> psycopg.Connection[Row]:
     # Every number has the same type, whatever its size: a statement is prepared once.
     adapters.register_dumper(int, Int8Dumper)
     adapters.register_dumper(str, TextDumper)
+    adapters.register_dumper(OddName, OddNameDumper)
     for kind in ("text", "varchar", "name"):
         adapters.register_loader(kind, TextLoader)
     return connection

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .database import Session, StoreFault
+from .database import StoreFault
+from .session import Session
 
 VERSION = 1
 LOCK = 0x6D61696C6861756C

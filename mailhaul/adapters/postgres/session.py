@@ -68,11 +68,17 @@ class Session:
     """
 
     def __init__(
-        self, connection: psycopg.Connection[Row], pipeline: psycopg.Pipeline, fence: Fence | None
+        self,
+        connection: psycopg.Connection[Row],
+        pipeline: psycopg.Pipeline,
+        fence: Fence | None = None,
+        *,
+        alone: bool = False,
     ) -> None:
         self._connection = connection
         self._pipeline = pipeline
         self._fence = fence
+        self._alone = alone
         self._begun = False
         self._waiting = False
 
@@ -112,7 +118,7 @@ class Session:
             self.wait()
 
     def _begin(self, statement: str) -> None:
-        if not (self._begun or is_reading(statement)):
+        if not (self._begun or self._alone or is_reading(statement)):
             self.begin()
 
     def begin(self) -> None:

@@ -11,12 +11,14 @@ import re
 from psycopg.adapt import Buffer, Dumper, Loader
 from psycopg.postgres import types
 
+from ..ledger.names import OddName
+
 FIRST = 0x10FE00
 """The character that stands for the octet 0."""
 ODD = re.compile(f"[\x00\udc80-\udcff{chr(FIRST)}-{chr(FIRST + 255)}]")
 PRIVATE = re.compile(f"[{chr(FIRST)}-{chr(FIRST + 255)}]+")
-MARK = chr(FIRST).encode()[:3]
-"""What the UTF-8 of every such character begins with."""
+MARK = chr(FIRST).encode()[:2]
+"""What the UTF-8 of every such character begins with, and of a few thousand others."""
 
 
 def escaped(text: str) -> str:
@@ -53,6 +55,14 @@ class TextDumper(Dumper):
         except UnicodeEncodeError:
             return escaped(obj).encode()
         return escaped(obj).encode() if MARK in data or 0 in data else data
+
+
+class OddNameDumper(TextDumper):
+    """Takes a name to the database that is in octets because it is not valid UTF-8."""
+
+    def dump(self, obj: OddName) -> bytes:  # type: ignore[override]  # registered for this type
+        """Return the octets to send."""
+        return super().dump(obj.decode("utf-8", "surrogateescape"))
 
 
 class TextLoader(Loader):

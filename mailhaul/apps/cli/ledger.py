@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...adapters.config.caller import Caller
+from ...adapters.ledger.renames import forget_account, rename_account
 from ...adapters.ledger.store import SqliteLedger
 from ...flows.outcome import ExitCode
 from ..polls.lines import Lines, escape
@@ -47,7 +48,7 @@ def act(
         lines.complain(f'ledger: no account {names[0]!r}; "mailhaul ledger" lists all accounts')
         return ExitCode.ERROR
     if action == "forget":
-        store.forget_account(names[0])
+        forget_account(store, names[0])
         lines.say(f"{names[0]}: records deleted")
         return ExitCode.SUCCESS
     old, new = names
@@ -55,7 +56,7 @@ def act(
         problem = "is not PROTOCOL USER@SERVER with the protocol of"
         lines.complain(f"ledger: {new!r} {problem} {old!r}")
         return ExitCode.SYNTAX
-    store.rename_account(old, new)
+    rename_account(store, old, new)
     lines.say(f"{old} is now {new}")
     return ExitCode.SUCCESS
 

@@ -18,7 +18,6 @@ from ...adapters.ledger.results import (
     EntryResult,
     Waiting,
     entry_results,
-    ledger_octets,
     waiting,
 )
 from ...adapters.ledger.store import SqliteLedger
@@ -74,13 +73,13 @@ class StatusSource:
         results: Mapping[str, EntryResult] = {}
         waits: Sequence[Waiting] = ()
         # Before the first poll there is no ledger file.
-        if os.path.exists(path):
-            ledger = SqliteLedger(path)
+        ledger = SqliteLedger(path)
+        if ledger.exists():
             try:
                 results, waits = entry_results(ledger), waiting(ledger)
             finally:
                 ledger.close()
-        octets = ledger_octets(path)
+        octets = ledger.octets()
         if configuration is None or not configuration.accounts:
             return list(all_entries(results, waits)), octets
         names = keys_for(configuration.accounts)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ...adapters.config.caller import Caller
 from ...adapters.config.load import Configuration
 from ...adapters.config.settings import GlobalSettings, RunSettings
-from ...adapters.ledger.store import SqliteLedger
+from ...adapters.ledger.store import SqliteLedger, SqlLedger
 from ...flows.session import SessionObserver
 from ...protocols.machine import Tap
 from ...protocols.record import Record, replace
@@ -69,7 +69,7 @@ class PollContext(Record):
     caller: Caller
     globals: GlobalSettings
     check: bool
-    ledger: SqliteLedger
+    ledger: SqlLedger
     locks: str
     hostname: str
     tap_for: TapFor

@@ -12,8 +12,13 @@ from contextlib import contextmanager, suppress
 from glob import glob
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .process import OWNER, PACE_SECONDS, START_SECONDS, STOP_SECONDS, ServerFailed
+
+if TYPE_CHECKING:
+    from mailhaul.adapters.postgres.database import Database
+    from mailhaul.adapters.postgres.session import Session
 
 BINARIES = "/usr/lib/postgresql/*/bin"
 OWNER_IF_ROOT = OWNER if os.geteuid() == 0 else None
@@ -58,6 +63,7 @@ class Postgres:
             file.writelines(f"{name} = {value}\n" for name, value in lines.items())
         (self._data / "pg_hba.conf").write_text(ACCESS)
         self._process: subprocess.Popen[bytes] | None = None
+        self._emptying: Database | None = None
 
     def url_of(self, database: str, user: str = "mailhaul") -> str:
         """Return the URL of a database."""
@@ -74,6 +80,15 @@ class Postgres:
         self.sql(f'CREATE DATABASE "{name}"', "postgres")
         return self.url_of(name)
 
+    def empty(self) -> None:
+        """Make the tables of ``url``, if they are missing, and delete all rows."""
+        from mailhaul.adapters.postgres.database import Database
+        from mailhaul.adapters.postgres.schema import prepare
+
+        if self._emptying is None:
+            self._emptying = Database(self.url, prepare)
+        self._emptying.write(delete_all)
+
     def sql(self, statement: str, database: str = "mailhaul") -> str:
         """Execute statements; return what psql prints of the rows."""
         return self._run("psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", statement,
@@ -88,6 +103,8 @@ class Postgres:
             self.sql(f"CREATE ROLE {LOCKED} LOGIN PASSWORD '{PASSWORD}'", "postgres")
             yield
         finally:
+            if self._emptying:
+                self._emptying.close()
             self.stop()
 
     def start(self) -> None:
@@ -156,3 +173,12 @@ class Postgres:
         if done.returncode:
             raise ServerFailed(f"{program} failed: {done.stderr.strip()}")
         return done.stdout
+
+
+def delete_all(session: Session) -> None:
+    """Delete the rows of all tables but that of the version."""
+    rows = session.execute(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'mailhaul' AND tablename <> 'version'"
+    ).fetchall()
+    for (table,) in rows:
+        session.execute(f"DELETE FROM {table}")
