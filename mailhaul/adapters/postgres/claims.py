@@ -50,7 +50,7 @@ class Entry(Record):
 
 
 class Claims(Record):
-    """The epochs of the entries that were claimed, and who has the others ("" if that is unknown)."""
+    """The epochs of the entries that were claimed, and who has the others ("" if nobody knows)."""
 
     epochs: Mapping[str, int]
     others: Mapping[str, str]
@@ -61,10 +61,12 @@ def claim(database: Database, worker: int, entries: Sequence[Entry]) -> Claims:
 
     Entries that the store does not know are added to it.
     """
-    names = [one.name for one in entries]
+    # In one order, so that two machines that add the same ones do not wait for each other.
+    ordered = sorted(entries, key=lambda one: one.name)
+    names = [one.name for one in ordered]
 
     def work(db: Session) -> dict[str, int]:
-        db.executemany(ADD, [(one.name, one.host, one.remote) for one in sorted(entries)])
+        db.executemany(ADD, [(one.name, one.host, one.remote) for one in ordered])
         return dict(db.execute(CLAIM, (worker, next_step(), names)).fetchall())
 
     epochs = database.write(work)

@@ -131,7 +131,8 @@ class Database:
                     session.commit()
                     return result
                 except Exception:
-                    session.rollback()
+                    if not session.rollback():
+                        self._drop()
                     raise
             except psycopg.Error as error:
                 raise self._fault(error, fence) from None
@@ -212,10 +213,10 @@ class Database:
             self._durable = set_up(session)
             self._prepare(session, self.url)
             session.commit()
-        except psycopg.Error as error:
-            raise self._fault(error, None) from None
-        except BaseException:
+        except BaseException as error:
             self._drop()
+            if isinstance(error, psycopg.Error):
+                raise self._fault(error, None) from None
             raise
         return connection
 
@@ -224,7 +225,7 @@ class Database:
         if fence and error.sqlstate == FENCED:
             return Fenced(fence.entry)
         lost = is_lost(error)
-        if lost or (self._connection is not None and self._connection.broken):
+        if lost:
             self._drop()
         return StoreFault(self.url, problem_text(error, self.url), lost=lost)
 
@@ -245,7 +246,7 @@ def connect(url: str) -> psycopg.Connection[Row]:
         name: value for name, value in DEFAULTS.items() if name not in given
     }
     connection = psycopg.Connection[Row].connect(
-        url, autocommit=True, cursor_factory=psycopg.RawCursor, **parameters
+        url, client_encoding="UTF8", autocommit=True, cursor_factory=psycopg.RawCursor, **parameters
     )
     adapters = connection.adapters
     # Every number has the same type, whatever its size: a statement is prepared once.

@@ -16,7 +16,9 @@ CONNECTING = (
     ("Connection refused", "no server listens there: start it, or correct the URL"),
     ("No such file or directory", "no server has this socket: start it, or correct the URL"),
     ("could not translate host name", "correct the name of the host in the URL"),
+    ("failed to resolve host", "correct the name of the host in the URL"),
     ("timeout expired", "the server does not answer: check the network, or correct the URL"),
+    ("closed the connection", "it was stopped, or cut off; its log says why"),
     ("starting up", "it is starting; try again"),
     ("shutting down", "it is shutting down; start it again"),
     ("too many clients", "raise max_connections of the server"),
@@ -63,7 +65,7 @@ def words_of(error: psycopg.Error, url: str) -> str:
     """Return the message of an error as one line. The password of the URL never stands in it."""
     lines = [line.strip() for line in str(error.diag.message_primary or error).splitlines()]
     text = next((line for line in lines if line), type(error).__name__)
-    for prefix in ("connection failed: ", "connection is bad: "):
+    for prefix in ("connection failed: ", "connection is bad: ", "consuming input failed: "):
         text = text.removeprefix(prefix)
     if text.startswith("Multiple connection attempts failed"):
         text = "; ".join(line.removeprefix("- ") for line in lines[1:] if line.startswith("- "))

@@ -191,6 +191,10 @@ def upgrade(session: Session, url: str, found: int) -> None:
     if found == VERSION:
         return
     if not found:
+        encoding = session.execute("SELECT current_setting('server_encoding')").fetchone()
+        if not (encoding and encoding[0] == "UTF8"):
+            problem = "the database is not in UTF-8; create one with createdb -E UTF8 -T template0"
+            raise StoreFault(url, problem)
         there = session.execute("SELECT to_regnamespace('mailhaul') IS NOT NULL").fetchone()
         # Who may only use the schema may not make it, even if it is there.
         if not (there and there[0]):

@@ -107,15 +107,18 @@ class Session:
             self._send(COMMIT)
         self.wait()
 
-    def rollback(self) -> None:
-        """End the transaction without its changes; the connection can be used again."""
+    def rollback(self) -> bool:
+        """End the transaction without its changes; return whether the connection is usable."""
+        info = self._connection.info
         # What was sent after a statement that failed fails too.
         for _ in range(2):
             with suppress(psycopg.Error):
                 self._pipeline.sync()
-        if self._connection.info.transaction_status != pq.TransactionStatus.IDLE:
-            self._send(ROLLBACK)
-            self.wait()
+        with suppress(psycopg.Error):
+            if info.transaction_status != pq.TransactionStatus.IDLE:
+                self._send(ROLLBACK)
+                self.wait()
+        return info.transaction_status == pq.TransactionStatus.IDLE
 
     def _begin(self, statement: str) -> None:
         if not (self._begun or self._alone or is_reading(statement)):

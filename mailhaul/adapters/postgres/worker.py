@@ -1,7 +1,7 @@
 """This process as a worker: one of those that share the accounts of a store.
 
-A worker has a row in the table ``worker``, and renews its lease there. What it has claimed (accounts
-and locks) belongs to it as long as the lease has not expired. One statement renews it for
+A worker has a row in the table ``worker``, and renews its lease there. What it has claimed
+(accounts and locks) belongs to it as long as the lease has not expired. One statement renews it for
 everything that the worker has claimed. It is done by a thread with a connection of its own, so it
 depends neither on the polls nor on the runtime that they run on.
 

@@ -36,6 +36,9 @@ SETTINGS = {
     "logging_collector": "off",
     "log_min_messages": "fatal",
     "autovacuum_naptime": "1d",
+    # What nobody waits for is written as late as possible, so that a crash shows it.
+    "wal_writer_delay": "10s",
+    "wal_writer_flush_after": "0",
 }
 ACCESS = f"local all {LOCKED} scram-sha-256\nlocal all all trust\n"
 
@@ -43,7 +46,7 @@ ACCESS = f"local all {LOCKED} scram-sha-256\nlocal all all trust\n"
 class Postgres:
     """A server, and its databases. ``url`` is that of the database ``mailhaul``."""
 
-    def __init__(self, folder: Path, settings: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         """Make a data folder below ``folder``, a short path that everybody may enter."""
         found = sorted(glob(BINARIES), key=lambda path: int(path.split("/")[-2]))
         if not found:
@@ -58,7 +61,7 @@ class Postgres:
             shutil.chown(folder, OWNER, OWNER)
         where = ("-D", str(self._data))
         self._run("initdb", *where, "-U", "mailhaul", "-A", "trust", "-N", "-E", "UTF8")
-        lines = {**SETTINGS, "unix_socket_directories": f"'{folder}'", **(settings or {})}
+        lines = {**SETTINGS, "unix_socket_directories": f"'{folder}'"}
         with (self._data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = {value}\n" for name, value in lines.items())
         (self._data / "pg_hba.conf").write_text(ACCESS)
@@ -88,6 +91,7 @@ class Postgres:
         if self._emptying is None:
             self._emptying = Database(self.url, prepare)
         self._emptying.write(delete_all)
+        self._emptying.commit_durably()
 
     def sql(self, statement: str, database: str = "mailhaul") -> str:
         """Execute statements; return what psql prints of the rows."""
