@@ -172,7 +172,12 @@ def json_dump(
 
     def values(level: str, home: object) -> Mapping[str, object]:
         names = dict.fromkeys(o.name for o in OPTIONS if o.level == level)
-        return {name: plain(getattr(home, name), with_secrets=with_secrets) for name in names}
+        return {name: plain(value_of(home, name), with_secrets=with_secrets) for name in names}
+
+    def value_of(home: object, name: str) -> object:
+        value = getattr(home, name)
+        # A URL says where the ledger is; only its password is secret.
+        return shown_store(value) if name == "store" and not with_secrets else value
 
     servers = [
         {
@@ -185,6 +190,15 @@ def json_dump(
         for users in by_server(accounts)
     ]
     return json.dumps({**values(GLOBAL, settings), "servers": servers}, indent=2) + "\n"
+
+
+def shown_store(store: Secret | None) -> str | None:
+    """Return the store without a password; None for the usual one."""
+    if store is None:
+        return None
+    from ..postgres.urls import shown_url
+
+    return shown_url(store.reveal().decode("utf-8", "replace"))
 
 
 def plain(value: object, *, with_secrets: bool) -> object:

@@ -302,6 +302,14 @@ OPTIONS: Final[tuple[Option, ...]] = (
         GLOBAL, "oauthstore", TEXT, "file", "where the tokens of OAuth are kept", own=True,
         choices=OAUTH_STORES,
     ),
+    Option(
+        GLOBAL, "store", HIDDEN, None, 'where the ledger is: "sqlite", or the URL of PostgreSQL',
+        own=True,
+    ),
+    Option(
+        GLOBAL, "lease", SECONDS, 30, "after so long without a sign, other machines take over",
+        own=True,
+    ),
     Option(GLOBAL, "properties", TEXT, None, "for other programs; ignored"),
     # Server options.
     Option(SERVER, "via", TEXT, None, "the host to connect to, if not the poll name"),

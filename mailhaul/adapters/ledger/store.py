@@ -110,6 +110,8 @@ class SqlLedger:
 
     record: ClassVar[str]
     """The statement RESULT."""
+    is_shared: ClassVar[bool] = False
+    """Whether several machines use the store: then entries are claimed before they are polled."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock

@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from socket import gethostname
 from typing import TYPE_CHECKING, TypeVar
 
 from ...flows.ledger import Relative, Resemblance
 from ...flows.source import Listed, Uid
 from ..ledger.store import RESULT, SqlLedger
 from .database import Database
+from .locks import SharedLock
 from .page import PostgresPage
 from .schema import prepare
 from .session import Fence, Result, Session
 from .uids import by_uid, encoded, from_column, to_column
+from .worker import Worker, worker_name
 
 if TYPE_CHECKING:
+    from ...flows.ledger import Lock
     from ..ledger.statements import Statements
 
 T = TypeVar("T")
+
+LEASE = 30.0
+"""Seconds, for a command that joins the workers only for a lock."""
 
 
 class Durable:
@@ -57,6 +64,7 @@ class PostgresLedger(SqlLedger):
     ended. A poll uses what ``fenced`` returns.
     """
 
+    is_shared = True
     record = RESULT.format(
         first_code="jsonb_build_object(?7, 1)",
         more_codes="jsonb_set(result.codes, ARRAY[?7],"
@@ -73,6 +81,8 @@ class PostgresLedger(SqlLedger):
         super().__init__(clock)
         self.url = url
         self.database = database or Database(url, prepare)
+        self.worker: Worker | None = None
+        """This process among those that use the store, once it has joined them."""
         self._fence = fence
         self._generation: int | None = None
         """The connection that holds what is not durable yet; with a fence, the first one."""
@@ -84,7 +94,27 @@ class PostgresLedger(SqlLedger):
         claimed the entry since; and StoreFault if the connection was lost since it was first used:
         rows that were not durable yet may then be missing.
         """
-        return PostgresLedger(self.url, self.clock, self.database, Fence(entry, epoch))
+        own = PostgresLedger(self.url, self.clock, self.database, Fence(entry, epoch))
+        own.worker = self.worker
+        return own
+
+    def join(
+        self, host: str, lease: float, say: Callable[[str], None] = lambda text: None
+    ) -> Worker:
+        """Become one of the workers of the store, until ``close``. Raises StoreFault.
+
+        The lease is in seconds; ``say`` is called with sentences, from another thread.
+        """
+        if self.worker is None:
+            worker = Worker(self.url, worker_name(host), lease, say)
+            worker.start()
+            self.worker = worker
+        return self.worker
+
+    def lock(self, folder: str, account: str, mailbox: str) -> Lock:
+        """Return the lock of a mailbox, which is in the store."""
+        worker = self.join(gethostname(), LEASE)
+        return SharedLock(self.database, lambda: worker.id, account, mailbox)
 
     def write(self, work: Callable[[Statements], T]) -> T:
         """Run ``work`` in one transaction, which is committed on return."""
@@ -123,8 +153,11 @@ class PostgresLedger(SqlLedger):
         return Durable(self.database, generation)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, and end as a worker."""
         if self._fence is None:
+            worker, self.worker = self.worker, None
+            if worker is not None:
+                worker.stop()
             self.database.close()
 
     def exists(self) -> bool:

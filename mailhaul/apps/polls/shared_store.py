@@ -1,0 +1,90 @@
+"""A store that several machines share, for one run: its entries are claimed, and given back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from ...adapters.config.settings import AccountSettings
+from ...flows.outcome import ExitCode, PollFailed
+from ...protocols.record import Record, replace
+from .context import PollContext
+from .lines import Lines
+
+if TYPE_CHECKING:
+    from ...adapters.postgres.store import PostgresLedger
+    from ...protocols.secret import Secret
+
+EXTRA = 'a store in PostgreSQL needs psycopg: install "mailhaul[postgres]"'
+
+
+def shared_ledger(store: Secret) -> PostgresLedger:
+    """Return the ledger in a store, not yet opened. Raises PollFailed (IOERR) without psycopg."""
+    if find_spec("psycopg") is None:
+        raise PollFailed(ExitCode.IOERR, EXTRA)
+    from ...adapters.postgres.store import PostgresLedger
+
+    return PostgresLedger(store.reveal().decode("utf-8", "surrogateescape"))
+
+
+class Claimed(Record):
+    """What of a run may be polled: the context for it, and the places of its entries.
+
+    ``others`` are sentences about the entries that other machines are polling.
+    """
+
+    context: PollContext
+    places: Sequence[int]
+    epochs: Mapping[str, int]
+    others: Mapping[str, str]
+
+
+def claim_all(
+    context: PollContext, accounts: Sequence[AccountSettings], names: Sequence[str], lines: Lines
+) -> Claimed:
+    """Become a worker, and claim the entries that no other machine has. Raises PollFailed."""
+    from ...adapters.postgres.claims import Entry, claim
+
+    ledger = postgres_of(context)
+    worker = ledger.join(context.hostname, context.globals.lease, lines.complain)
+    entries = [
+        Entry(name, settings.host, settings.remote_user)
+        for name, settings in zip(names, accounts, strict=True)
+    ]
+    found = claim(ledger.database, worker.id, entries)
+    claimed = {name: ledger.fenced(name, epoch) for name, epoch in found.epochs.items()}
+    stopping = partial(stops, context.stopping, worker.is_current)
+    return Claimed(
+        replace(context, claimed=claimed, stopping=stopping),
+        [place for place, name in enumerate(names) if name in claimed],
+        found.epochs,
+        {
+            name: f"another mailhaul ({who or 'unknown'}) is polling this account"
+            for name, who in found.others.items()
+        },
+    )
+
+
+def stops(before: Callable[[], bool], is_current: Callable[[], bool]) -> bool:
+    """Whether no further message is begun: also when others may have taken over the accounts."""
+    return before() or not is_current()
+
+
+def release_all(claimed: Claimed, codes: Mapping[str, ExitCode]) -> None:
+    """Give back the entries, with how their polls ended. Raises PollFailed."""
+    from ...adapters.postgres.claims import release
+
+    ledger = postgres_of(claimed.context)
+    for name, epoch in claimed.epochs.items():
+        release(ledger.database, name, epoch, codes.get(name))
+
+
+def postgres_of(context: PollContext) -> PostgresLedger:
+    """Return the ledger of a context whose store is shared."""
+    from ...adapters.postgres.store import PostgresLedger
+
+    if not isinstance(context.ledger, PostgresLedger):
+        raise TypeError("the store of this run is not shared")
+    return context.ledger
