@@ -74,7 +74,9 @@ def claim(database: Database, worker: int, entries: Sequence[Entry]) -> Claims:
     rest = [name for name in names if name not in epochs]
     if not rest:
         return Claims(epochs, {})
-    holders: dict[str, str] = dict(database.write(lambda db: db.execute(HOLDERS, (rest,)).fetchall()))
+    holders: dict[str, str] = dict(
+        database.write(lambda db: db.execute(HOLDERS, (rest,)).fetchall())
+    )
     return Claims(epochs, {name: holders.get(name, "") for name in rest})
 
 

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from ...adapters.config.caller import Caller
 from ...adapters.ledger.renames import forget_account, rename_account
-from ...adapters.ledger.store import SqliteLedger
+from ...adapters.ledger.store import SqlLedger
 from ...flows.outcome import ExitCode
 from ..polls.lines import Lines, escape
-from ..polls.state_folder import state_folder
 from ..polls.status import COUNT, as_text, closed, shown
 from .commands import invalid
+from .stores import configured_ledger, split_rcfile
 
 
 def ledger(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     """Run ``mailhaul ledger`` with these arguments. Raises Misused and LedgerFault."""
     as_json = "--json" in arguments
-    arguments = [word for word in arguments if word != "--json"]
+    words, rcfile = split_rcfile(arguments)
+    arguments = [word for word in words if word != "--json"]
     action, *names = arguments or ("list",)
     wanted = {"list": 0, "rename": 2, "forget": 1}
     unwanted = as_json and action != "list"
     if unwanted or wanted.get(action) != len(names) or not all(names):
         raise invalid(arguments)
-    path = os.path.join(state_folder(caller, os.environ), "ledger.db")
-    store = SqliteLedger(path)
-    # Before the first poll there is no ledger file.
-    known = store.accounts() if os.path.exists(path) else ()
+    store = configured_ledger(rcfile, caller, lines)
     try:
+        # Before the first poll there is no ledger file.
+        known = store.accounts() if store.exists() else ()
         if action == "list":
             text = "".join(f"{line}\n" for line in table(known))
             sys.stdout.write(as_text(document(known)) if as_json else text)
@@ -41,7 +40,7 @@ def ledger(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
 
 
 def act(
-    action: str, names: Sequence[str], known: set[str], store: SqliteLedger, lines: Lines
+    action: str, names: Sequence[str], known: set[str], store: SqlLedger, lines: Lines
 ) -> ExitCode:
     """Rename or forget an account."""
     if names[0] not in known:

@@ -20,12 +20,11 @@ from ...adapters.ledger.results import (
     entry_results,
     waiting,
 )
-from ...adapters.ledger.store import SqliteLedger
 from ...flows.outcome import ExitCode, PollFailed
 from ..polls.accounts import keys_for
 from ..polls.lines import Lines, write
 from ..polls.metrics import Facts, render
-from ..polls.state_folder import LEDGER, socket_path, state_folder
+from ..polls.state_folder import ledger_of, socket_path, state_folder
 from ..polls.status import EntryStatus, all_entries, as_text, document, known_entries
 from .commands import invalid
 from .control import ask
@@ -69,17 +68,17 @@ class StatusSource:
         """Return the state of each entry, and the size of the ledger. Raises PollFailed."""
         configuration = self._configuration()
         settings = configuration.globals if configuration else None
-        path = os.path.join(state_folder(self._caller, os.environ, settings), LEDGER)
+        folder = state_folder(self._caller, os.environ, settings)
         results: Mapping[str, EntryResult] = {}
         waits: Sequence[Waiting] = ()
         # Before the first poll there is no ledger file.
-        ledger = SqliteLedger(path)
-        if ledger.exists():
-            try:
+        ledger = ledger_of(folder, settings)
+        try:
+            if ledger.exists():
                 results, waits = entry_results(ledger), waiting(ledger)
-            finally:
-                ledger.close()
-        octets = ledger.octets()
+            octets = ledger.octets()
+        finally:
+            ledger.close()
         if configuration is None or not configuration.accounts:
             return list(all_entries(results, waits)), octets
         names = keys_for(configuration.accounts)

@@ -14,6 +14,7 @@ from .context import PollContext
 from .lines import Lines
 
 if TYPE_CHECKING:
+    from ...adapters.postgres.copy import StoreCopy
     from ...adapters.postgres.store import PostgresLedger
     from ...protocols.secret import Secret
 
@@ -27,6 +28,15 @@ def shared_ledger(store: Secret) -> PostgresLedger:
     from ...adapters.postgres.store import PostgresLedger
 
     return PostgresLedger(store.reveal().decode("utf-8", "surrogateescape"))
+
+
+def shared_copy(store: Secret) -> StoreCopy:
+    """Return a copy in memory of a store. Raises PollFailed (IOERR) without psycopg."""
+    if find_spec("psycopg") is None:
+        raise PollFailed(ExitCode.IOERR, EXTRA)
+    from ...adapters.postgres.copy import StoreCopy
+
+    return StoreCopy(store.reveal().decode("utf-8", "surrogateescape"))
 
 
 class Claimed(Record):

@@ -17,7 +17,7 @@ from ...adapters.folders import make_private_folder
 from ...flows.outcome import ExitCode, PollFailed
 
 if TYPE_CHECKING:
-    from ...adapters.ledger.store import SqlLedger
+    from ...adapters.ledger.store import SqliteLedger, SqlLedger
 
 NAME = "mailhaul"
 
@@ -100,6 +100,21 @@ def ledger_of(folder: str, settings: GlobalSettings | None) -> SqlLedger:
     from ...adapters.ledger.store import SqliteLedger
 
     return SqliteLedger(os.path.join(folder, LEDGER))
+
+
+def ledger_copy_of(folder: str, settings: GlobalSettings) -> SqliteLedger:
+    """Return a copy in memory of the ledger that ``set store`` names.
+
+    Raises PollFailed (IOERR) without psycopg.
+    """
+    store = settings.store
+    if store is not None and store.reveal().lower() != b"sqlite":
+        from .shared_store import shared_copy  # few users have one
+
+        return shared_copy(store)
+    from ...adapters.ledger.copy import LedgerCopy
+
+    return LedgerCopy(os.path.join(folder, LEDGER))
 
 
 def may_write(folder: str) -> bool:

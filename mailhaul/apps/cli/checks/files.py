@@ -14,6 +14,7 @@ from ....adapters.files import ID_FILE, read_file
 from ....adapters.ledger.copy import open_unchanged
 from ....adapters.ledger.schema import VERSION
 from ....adapters.ledger.store import problem_text
+from ....adapters.postgres.urls import is_url
 from ....flows.outcome import ExitCode, PollFailed
 from ...polls.pidfile import default_pidfile, running
 from ...polls.sinks import spool_folder
@@ -49,6 +50,12 @@ def check_state(caller: Caller, settings: GlobalSettings) -> Iterator[Finding]:
         yield error("state-folder", "state folder", text, folder, hint, ExitCode.IOERR)
     else:
         yield note("state-folder", "state folder", f"{folder} will be created", folder)
+    if settings.store is not None and is_url(url := settings.store.reveal().decode()):
+        from .store import check_store  # few users have one
+
+        yield from check_store(url, str(settings.place("store")))
+        yield from check_space(folder)
+        return
     yield from check_ledger(os.path.join(folder, LEDGER))
     if other := second_ledger(folder, caller, os.environ):
         text = f"there are two; this one is not used, but {folder}/{LEDGER} is"

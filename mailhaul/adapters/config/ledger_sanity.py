@@ -14,7 +14,7 @@ LEAST_LEASE = 5
 """Seconds. A busy machine may need one of them to renew its lease."""
 
 
-def store_faults(settings: GlobalSettings) -> Iterator[ConfigError]:
+def ledger_faults(settings: GlobalSettings) -> Iterator[ConfigError]:
     """Yield what is wrong with the options ``store`` and ``lease``. The store is not shown."""
     if settings.store is None:
         return
