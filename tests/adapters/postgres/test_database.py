@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -228,14 +229,15 @@ def test_a_fenced_write_needs_one_round_trip(
 
     monkeypatch.setattr(Session, "wait", counted)
     found: dict[str, int] = {}
-    for name, call in {
+    calls: dict[str, Callable[[], object]] = {
         "accept": lambda: page.accept([Acceptance(1, 10, Action.DELETE, TAKEN)]),
         "pending": page.pending,
         "durable": page.make_durable,
         "forget": lambda: page.forget([1]),
         "count": lambda: page.count_tries([1, 2], 1),
         "offer": lambda: page.offer(3, 10),
-    }.items():
+    }
+    for name, call in calls.items():
         count = 0
         call()
         found[name] = count
