@@ -82,13 +82,15 @@ _mailhaul() {
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
             return ;;
         quarantine)
-            words='--json --help'
+            [[ $prev == -f ]] && return
+            words='--json -f --help'
             [[ $cur == -* ]] || words=
             [[ $cur == -* || $COMP_CWORD -gt 2 ]] || words='list show retry drop'
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
             return ;;
         ledger)
-            words='--json --help'
+            [[ $prev == -f ]] && return
+            words='--json -f --help'
             [[ $cur == -* ]] || words=
             [[ $cur == -* || $COMP_CWORD -gt 2 ]] || words='list rename forget'
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

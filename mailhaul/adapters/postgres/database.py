@@ -8,8 +8,8 @@ server may take the last moments. ``make_durable`` is a commit that waits. The s
 sequential, and a commit waits until the log is flushed up to its own record, so everything that was
 committed before is flushed as well (and is at the synchronous standby servers, if there are any).
 
-*Lost.* Rows that were not durable may be missing after a crash. So whoever goes on after the
-connection was lost must not rely on them: ``generation`` counts the connections, and a poll that
+*Lost.* Rows that were not durable may be missing after a crash. So nobody who goes on after the
+connection was lost may rely on them: ``generation`` counts the connections, and a poll that
 began with another one fails.
 """
 

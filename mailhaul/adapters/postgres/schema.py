@@ -146,8 +146,8 @@ FLEET = (
         label {TEXT} PRIMARY KEY, data bytea NOT NULL, version bigint NOT NULL DEFAULT 1
     )
     """,
-    # A share of the row until the end of the transaction: whoever claims the account waits for it,
-    # and whoever comes after the claim does not find the row.
+    # A share of the row until the end of the transaction: a worker that claims the account waits
+    # for it, and one that comes after the claim does not find the row.
     """
     CREATE FUNCTION fence(entry text, held bigint) RETURNS void LANGUAGE plpgsql AS $$
     BEGIN
@@ -196,7 +196,7 @@ def upgrade(session: Session, url: str, found: int) -> None:
             problem = "the database is not in UTF-8; create one with createdb -E UTF8 -T template0"
             raise StoreFault(url, problem)
         there = session.execute("SELECT to_regnamespace('mailhaul') IS NOT NULL").fetchone()
-        # Who may only use the schema may not make it, even if it is there.
+        # A user who may only use the schema may not make it, even if it is there.
         if not (there and there[0]):
             session.execute("CREATE SCHEMA mailhaul")
         session.execute("CREATE TABLE version (number bigint NOT NULL)")

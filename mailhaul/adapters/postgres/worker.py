@@ -6,7 +6,7 @@ everything that the worker has claimed. It is done by a thread with a connection
 depends neither on the polls nor on the runtime that they run on.
 
 A worker that was paused longer than its lease (a laptop that slept, a process that was stopped, a
-network that was cut) finds that it has expired. It registers anew, under another id; what it had
+network that was cut) finds that it has expired. It registers again, under another id; what it had
 claimed is free for others. Its polls that still run are harmless: each of their transactions checks
 the epoch of the claim (``session.Fence``).
 """
@@ -55,7 +55,7 @@ class Worker:
     """This process among those that use a store. ``lease`` is in seconds.
 
     ``say`` is called with sentences about what has happened, in the worker's thread. ``lost`` is
-    called, there as well, when the worker has registered anew and nothing is claimed any more.
+    called, there as well, when the worker has registered again and nothing is claimed any more.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Worker:
         return self._clock() - self._renewed < self.lease
 
     def beat(self) -> bool:
-        """Renew the lease; return False if it had expired. Then the worker is registered anew.
+        """Renew the lease; return False if it had expired. Then the worker is registered again.
 
         Raises StoreFault.
         """

@@ -16,27 +16,26 @@ from .lines import Lines
 if TYPE_CHECKING:
     from ...adapters.postgres.copy import StoreCopy
     from ...adapters.postgres.store import PostgresLedger
-    from ...protocols.secret import Secret
 
 EXTRA = 'a store in PostgreSQL needs psycopg: install "mailhaul[postgres]"'
 
 
-def shared_ledger(store: Secret) -> PostgresLedger:
+def shared_ledger(url: str) -> PostgresLedger:
     """Return the ledger in a store, not yet opened. Raises PollFailed (IOERR) without psycopg."""
     if find_spec("psycopg") is None:
         raise PollFailed(ExitCode.IOERR, EXTRA)
     from ...adapters.postgres.store import PostgresLedger
 
-    return PostgresLedger(store.reveal().decode("utf-8", "surrogateescape"))
+    return PostgresLedger(url)
 
 
-def shared_copy(store: Secret) -> StoreCopy:
+def shared_copy(url: str) -> StoreCopy:
     """Return a copy in memory of a store. Raises PollFailed (IOERR) without psycopg."""
     if find_spec("psycopg") is None:
         raise PollFailed(ExitCode.IOERR, EXTRA)
     from ...adapters.postgres.copy import StoreCopy
 
-    return StoreCopy(store.reveal().decode("utf-8", "surrogateescape"))
+    return StoreCopy(url)
 
 
 class Claimed(Record):

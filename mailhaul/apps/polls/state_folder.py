@@ -87,16 +87,22 @@ def holds_ledger(folder: str) -> bool:
     return os.path.islink(folder) or os.path.lexists(os.path.join(folder, LEDGER))
 
 
+def store_of(settings: GlobalSettings | None) -> str:
+    """Return the URL of the store, or "" for the file in the state folder."""
+    store = settings.store if settings else None
+    text = store.reveal().decode("utf-8", "surrogateescape") if store else ""
+    return "" if text.lower() == "sqlite" else text
+
+
 def ledger_of(folder: str, settings: GlobalSettings | None) -> SqlLedger:
     """Return the ledger that ``set store`` names; by default it is a file in this folder.
 
     Nothing is opened or created yet. Raises PollFailed (IOERR) without psycopg.
     """
-    store = settings.store if settings else None
-    if store is not None and store.reveal().lower() != b"sqlite":
+    if url := store_of(settings):
         from .shared_store import shared_ledger  # few users have one
 
-        return shared_ledger(store)
+        return shared_ledger(url)
     from ...adapters.ledger.store import SqliteLedger
 
     return SqliteLedger(os.path.join(folder, LEDGER))
@@ -107,11 +113,10 @@ def ledger_copy_of(folder: str, settings: GlobalSettings) -> SqliteLedger:
 
     Raises PollFailed (IOERR) without psycopg.
     """
-    store = settings.store
-    if store is not None and store.reveal().lower() != b"sqlite":
+    if url := store_of(settings):
         from .shared_store import shared_copy  # few users have one
 
-        return shared_copy(store)
+        return shared_copy(url)
     from ...adapters.ledger.copy import LedgerCopy
 
     return LedgerCopy(os.path.join(folder, LEDGER))

@@ -14,11 +14,10 @@ from ....adapters.files import ID_FILE, read_file
 from ....adapters.ledger.copy import open_unchanged
 from ....adapters.ledger.schema import VERSION
 from ....adapters.ledger.store import problem_text
-from ....adapters.postgres.urls import is_url
 from ....flows.outcome import ExitCode, PollFailed
 from ...polls.pidfile import default_pidfile, running
 from ...polls.sinks import spool_folder
-from ...polls.state_folder import LEDGER, second_ledger, state_folder
+from ...polls.state_folder import LEDGER, second_ledger, state_folder, store_of
 from ..screen import size_in_words
 from .findings import Finding, error, from_failure, note, ok, warning
 
@@ -50,7 +49,7 @@ def check_state(caller: Caller, settings: GlobalSettings) -> Iterator[Finding]:
         yield error("state-folder", "state folder", text, folder, hint, ExitCode.IOERR)
     else:
         yield note("state-folder", "state folder", f"{folder} will be created", folder)
-    if settings.store is not None and is_url(url := settings.store.reveal().decode()):
+    if url := store_of(settings):
         from .store import check_store  # few users have one
 
         yield from check_store(url, str(settings.place("store")))
