@@ -12,7 +12,7 @@ NEWER := $(foreach python,python3.12 python3.13,$(firstword $(foreach path,\
 UNIT_TESTS := tests/protocols tests/public tests/runtimes
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --jobs 2
 
-.PHONY: newest-python other-pythons demo test check docs check-types check-more-types check-style check-pages states real-servers corpus matrix soak fuzz package bench bench-machines comparison mutate coverage clean
+.PHONY: newest-python other-pythons demo test check docs check-types check-more-types check-style check-pages states real-servers corpus matrix soak fuzz package roots bench bench-machines comparison mutate coverage clean
 
 demo: $(VENV)/.base
 	$(BIN)/python -m mailhaul.apps.demo
@@ -91,6 +91,12 @@ package: $(VENV)/.dev
 	command -v debootstrap >/dev/null || (apt-get -q update && apt-get -q -y install debootstrap)
 	$(BIN)/python -m tests.roots deb $(or $(SUITE),bookworm)
 	$(BIN)/python -m tests.roots install $(or $(SUITE),bookworm)
+
+# `make demo` and `make test` in a fresh clone in a clean root of Debian, as `make package` makes
+# it: half an hour, and root is needed. `make roots SUITE=trixie` takes Debian 13.
+roots: $(VENV)/.base
+	command -v debootstrap >/dev/null || (apt-get -q update && apt-get -q -y install debootstrap)
+	$(BIN)/python -m tests.roots run $(or $(SUITE),bookworm) "make demo && make test"
 
 # How fast mailhaul is beside other programs, into docs/speed.md: `make bench`, one scenario by
 # `make bench SCENARIO=S6`, and in two minutes, only printed, by `make bench QUICK=1`.

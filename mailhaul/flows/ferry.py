@@ -138,7 +138,7 @@ class Ferry:
             await self._verdicts.settle()
             if self._last:
                 await self._sink.close()
-            await self._source.finish(may_close=True)
+            await self._source.finish(may_close=self._last)
             await self._verdicts.note_confirmed()
         except (ProtocolError, RuntimeFault) as error:
             await self._verdicts.save()

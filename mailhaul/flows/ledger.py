@@ -249,12 +249,12 @@ class RetentionPage(Protocol):
 class ReadingPage(Protocol):
     """What is not fetched from one mailbox."""
 
-    def left_out(self, listed: Sequence[Listed], rules: bytes) -> Collection[Uid]:
-        """Return the UIDs of those messages that these rules have left out before."""
+    def left_out(self, listed: Sequence[Listed], marks_of: tuple[bytes, bytes]) -> Collection[Uid]:
+        """Return the UIDs of those messages that rules with marks in this range have left out."""
         ...
 
-    def leave_out(self, messages: Sequence[Listed], rules: bytes) -> None:
-        """Record that these rules leave out these messages."""
+    def leave_out(self, messages: Sequence[Listed], mark: bytes) -> None:
+        """Record that rules with this mark leave out these messages."""
         ...
 
     def keep_left_out(self, uids: Collection[Uid]) -> None:

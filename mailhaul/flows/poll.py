@@ -146,7 +146,11 @@ class Poll:
             await self._note_cut_off(error, failure)
         except (ProtocolError, RuntimeFault) as error:
             failure = await self._close_and_describe(error)
-        await self._leave()
+        if broken := await self._leave():
+            failure = PollFailed(code_of(broken), describe(self._source.channel, broken))
+        if self._source.refused_at_close and self._open_visit:
+            self._done.discard(self._open_visit.mailbox)
+            again = True
         if failure and again:
             self._report(Remark(str(failure), error=True))
         return again, failure
@@ -235,14 +239,22 @@ class Poll:
         await self._leave()
         return PollFailed(code_of(error), describe(self._source.channel, error))
 
-    async def _leave(self) -> None:
-        """Close the connection; some servers confirm their actions only then."""
-        counts = not self._source.settles_at_close and self._session.ending()
-        await self._source.close(patiently=counts)
-        visit = self._open_visit
-        if visit:
-            await visit.leave()
+    async def _leave(self) -> Exception | None:
+        """Close the connection; some servers confirm their actions only then.
+
+        Return why the connection broke before that.
+        """
+        if not self._source.settles_at_close:
+            self._session.ending()
+        failure: Exception | None = None
+        try:
+            await self._source.close()
+        except (ProtocolError, RuntimeFault) as error:
+            failure = error
+        if self._open_visit:
+            await self._open_visit.leave()
         self._release_lock()
+        return failure
 
     async def _remind(self, reminders: Reminders) -> None:
         """Send the user a notice about oversized messages. A failure does not end the poll."""

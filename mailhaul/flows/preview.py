@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..protocols.message.encoded_words import with_words_decoded
 from ..protocols.message.header import Field, split_fields
@@ -17,8 +17,12 @@ from .account import Action
 from .choose import Chooser
 from .ledger import Offer, Page, Undelivered
 from .outcome import Outcome
+from .report import Event
 from .source import Listed, Source, Uid
 from .visit import DELETE_BATCH_SIZE, Plan, Visit, in_parts
+
+if TYPE_CHECKING:
+    from .retention import Expired
 
 HEADERS_AT_ONCE = 50
 """Messages whose headers are read together."""
@@ -45,6 +49,8 @@ class Forecast(Enum):
     """It has failed so often that it waits for the user."""
     DELIVERED = "delivered"
     """An earlier poll has delivered it; its deletion or mark is still due."""
+    EXPIRED = "expired"
+    """It was delivered so long ago that ``delete-after`` deletes it."""
     SEEN = "seen"
     """It was fetched before."""
 
@@ -71,13 +77,15 @@ class MailboxPreview(Record):
     """One mailbox with ``total`` messages. ``seen`` counts those that were fetched before.
 
     ``messages`` are in the order of the mailbox; the seen ones are among them if the caller wants
-    them, or if something would be done with them.
+    them, or if something would be done with them. ``retention`` is what ``delete-after`` would do,
+    or None without it.
     """
 
     mailbox: str
     total: int
     seen: int
     messages: tuple[Foreseen, ...]
+    retention: Expired | None = None
 
 
 class Asked(Record):
@@ -152,11 +160,12 @@ class PreviewVisit(Visit):
         forecasts = self._forecasts(new, plan)
         settled = await self._settled(page, plan)
         flushed = await self._flushed(page, plan)
+        retention = await self._expired(page)
+        # A message that is listed has its number as well.
+        gone = {one.uid: Listed(one.uid, one.size) for one in retention.same} if retention else {}
         seen = await self._seen(listed, new) if self._asked.everything else ()
-        everything = {
-            one.uid: one
-            for one in (*new, *seen, *plan.old, *(one for one in listed if one.uid in settled))
-        }
+        known = (one for one in listed if one.uid in settled or one.uid in gone)
+        everything = gone | {one.uid: one for one in (*new, *seen, *plan.old, *known)}
         fetched = [one for one in new if forecasts[one.uid] in {Forecast.FETCH, Forecast.RETRY}]
         read = await self._read(fetched, forecasts)
         found: list[Foreseen] = []
@@ -165,6 +174,8 @@ class PreviewVisit(Visit):
                 found.append(read[uid])
             elif uid in settled:
                 found.append(Foreseen(one, Forecast.DELIVERED, settled[uid]))
+            elif uid in gone:
+                found.append(Foreseen(one, Forecast.EXPIRED, Action.DELETE))
             elif uid in forecasts:
                 action = self._action_of(forecasts[uid])
                 found.append(Foreseen(one, forecasts[uid], action))
@@ -173,7 +184,8 @@ class PreviewVisit(Visit):
                 found.append(Foreseen(one, Forecast.SEEN, action))
         found.sort(key=lambda one: one.message.number)
         total = self._source.total
-        self._result(MailboxPreview(self.mailbox, total, max(0, total - plan.new), tuple(found)))
+        before = max(0, total - plan.new)
+        self._result(MailboxPreview(self.mailbox, total, before, tuple(found), retention))
 
     def _forecasts(self, new: Sequence[Listed], plan: Plan) -> dict[Uid, Forecast]:
         """Return what becomes of each new message; those with an action pending are left out."""
@@ -211,6 +223,17 @@ class PreviewVisit(Visit):
             same, _ = await self._still_seen(page, part) if self._by_ledger else (part, ())
             found += [one.uid for one in same]
         return frozenset(found)
+
+    async def _expired(self, page: Page) -> Expired | None:
+        """Return what ``delete-after`` would do."""
+        if not self._account.delete_after:
+            return None
+        from .retention import find_expired  # few accounts need it
+
+        def ignore(event: Event) -> None:
+            """What would be reported is part of the result."""
+
+        return await find_expired(self._account, self._source, page, self.mailbox, ignore)
 
     async def _seen(self, listed: Sequence[Listed], new: Sequence[Listed]) -> Sequence[Listed]:
         """Return the messages that were fetched before."""

@@ -106,12 +106,24 @@ def is_news(before: Standing | None, now: Standing) -> bool:
     return replace(now, checked=0) != replace(before, checked=0)
 
 
-async def delete_expired(
-    account: Account, source: Source, page: Page, mailbox: str, report: Report, *, by_ledger: bool
-) -> bool:
-    """Delete the messages of the open mailbox that were delivered long enough ago.
+class Expired(Record):
+    """What ``delete-after`` finds in a mailbox. Of the ``due`` messages ``same`` may go now.
 
-    Return whether any deletion was requested.
+    These are shown to be the messages that were delivered. ``held`` says why others have to wait,
+    or is "".
+    """
+
+    due: int
+    same: tuple[Delivered, ...]
+    held: str
+
+
+async def find_expired(
+    account: Account, source: Source, page: Page, mailbox: str, report: Report
+) -> Expired:
+    """Return the messages of the open mailbox that were delivered long enough ago.
+
+    The ledger gets to know what was decided, and which messages are gone.
     """
     records = page.retention()
     period = account.delete_after
@@ -135,7 +147,18 @@ async def delete_expired(
     for start in range(0, len(due), most):
         if len(same) < most:
             same += await _still_there(source, page, records, due[start : start + most])
-    del same[most:]
+    return Expired(found.due, tuple(same[:most]), standing.held)
+
+
+async def delete_expired(
+    account: Account, source: Source, page: Page, mailbox: str, report: Report, *, by_ledger: bool
+) -> bool:
+    """Delete the messages of the open mailbox that were delivered long enough ago.
+
+    Return whether any deletion was requested.
+    """
+    expired = await find_expired(account, source, page, mailbox, report)
+    same = expired.same
     if not same:
         return False
     # What was confirmed before this is not a deletion.
@@ -148,11 +171,11 @@ async def delete_expired(
     source.perform(Action.DELETE, [one.uid for one in same])
     await source.finish()
     await note_confirmed(source, page, Action.DELETE, by_ledger=by_ledger)
-    left = max(0, found.due - len(same))
-    later = f"; {left} more follow in the next polls" if left and not standing.held else ""
+    left = max(0, expired.due - len(same))
+    later = f"; {left} more follow in the next polls" if left and not expired.held else ""
     text = (
         f"{source.channel.peer}: {len(same)} message(s) in {mailbox!r} are deleted, delivered more "
-        f"than {period // DAY} day(s) ago{later}"
+        f"than {account.delete_after // DAY} day(s) ago{later}"
     )
     report(Remark(text, error=False, usual=True))
     return True

@@ -37,8 +37,8 @@ class Rule(Record):
 class Rules(Record):
     """Which messages are fetched.
 
-    ``key`` identifies the rules in the ledger. ``since`` is a date (year, month, day), or None. A
-    message is fetched if one of ``only``
+    ``key`` identifies the rules in the ledger; it is the same when ``since`` moves on with the
+    clock. ``since`` is a date (year, month, day), or None. A message is fetched if one of ``only``
     matches, or there are none, and none of ``excepted`` does.
     """
 
@@ -51,6 +51,17 @@ class Rules(Record):
     def fields(self) -> Sequence[bytes]:
         """The names of the header fields that the rules are about."""
         return list(dict.fromkeys([rule.field for rule in (*self.only, *self.excepted)]))
+
+    def marks(self, *, by_day: bool) -> tuple[bytes, bytes]:
+        """Return the first and the last mark of messages in the ledger that these rules leave out.
+
+        The last one is for those that are left out now. With ``by_day`` a mark has the day of
+        ``since``: a message that an earlier day leaves out is left out by all later ones. What a
+        wrong clock has left out by a day to come is looked at again.
+        """
+        if not (by_day and self.since):
+            return self.key, self.key
+        return self.key + b"\0", self.key + b"\0%04d%02d%02d" % self.since
 
     def allow(self, fields: Mapping[bytes, Sequence[str]]) -> bool:
         """Whether a message with these header fields is fetched."""

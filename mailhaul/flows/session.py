@@ -12,12 +12,8 @@ class SessionObserver:
     def failed(self, error: Exception) -> None:
         """The connection or the login failed."""
 
-    def ending(self) -> bool:
-        """The next thing to be sent is LOGOUT. Return whether the reply should be waited for.
-
-        No message depends on it, but a server may count the session until then.
-        """
-        return False
+    def ending(self) -> None:
+        """The next thing to be sent is LOGOUT."""
 
     def is_repeated(self) -> bool:
         """Whether a poll that failed is repeated, so that its failure is not final."""

@@ -2,7 +2,8 @@
 
 The day of arrival is searched for at the server over IMAP. Header fields are fetched and compared
 here: servers do not agree on what contains a text, and a message must not be left out by mistake.
-A message that was left out is not looked at again while the rules are the same.
+A message that was left out is not looked at again while the rules are the same, unless the clock
+was wrong when its day was compared.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class Sift:
         return allowed
 
     async def _by_headers(self, messages: Sequence[Listed]) -> Sequence[Listed]:
-        key = self._rules.key
-        known = await LedgerCall(lambda: self._records.left_out(messages, key))
+        marks = self._marks
+        known = await LedgerCall(lambda: self._records.left_out(messages, marks))
         self._note_left(known)
         unknown = [one for one in messages if one.uid not in known]
         allowed: list[Listed] = []
@@ -77,9 +78,15 @@ class Sift:
                 await self._leave_out(refused)
         return allowed
 
+    @property
+    def _marks(self) -> tuple[bytes, bytes]:
+        """The marks of messages that are left out; the day counts if headers have to show it."""
+        return self._rules.marks(by_day=self._arrived is None)
+
     async def _leave_out(self, refused: Sequence[Listed]) -> None:
         self._note_left([one.uid for one in refused])
-        await LedgerCall(lambda: self._records.leave_out(refused, self._rules.key))
+        mark = self._marks[1]
+        await LedgerCall(lambda: self._records.leave_out(refused, mark))
 
     def _note_left(self, uids: Collection[Uid]) -> None:
         if len(self._left) <= MAX_LEFT:

@@ -166,7 +166,10 @@ class Source(Protocol):
 
     settles_at_close: bool
     """Whether the server acts on deletions at the end of the session only, and confirms them by its
-    last reply: POP3. The last reply of other servers does not matter."""
+    last reply: POP3."""
+    refused_at_close: bool
+    """Whether the server has refused, while it was closed, what it may do in another form. Then
+    another session is needed, in which ``finish`` waits for the replies."""
 
     @property
     def channel(self) -> Channel[Endpoint]:
@@ -265,14 +268,14 @@ class Source(Protocol):
     async def finish(self, *, may_close: bool = False) -> None:
         """Wait until the server has answered everything that ``perform`` requested.
 
-        With ``may_close`` a source that ``settles_at_close`` may leave these replies to ``close``
-        or to the next request, which saves a round trip.
+        With ``may_close`` these replies may be left to ``close``, or to further requests before it,
+        which saves a round trip.
         """
         ...
 
-    async def close(self, *, patiently: bool = False) -> None:
+    async def close(self) -> None:
         """Log out if the connection is still usable, and close it.
 
-        With ``patiently`` the server has ended the session before that, if it replies in time.
+        Raises ProtocolError and RuntimeFault only for replies that ``finish`` has left to it.
         """
         ...

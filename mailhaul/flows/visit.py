@@ -439,6 +439,10 @@ class Visit:
             if found.differing:
                 return common, Match.OTHER
             sample |= dict(islice(found.fingerprints.items(), SAMPLE_SIZE - len(sample)))
+        if common and not sample and isinstance(listed[0].uid, int):
+            # Every IMAP mailbox counts from 1: the same numbers show nothing, and a mailbox that is
+            # wrongly taken for another one would lose mail.
+            return common, Match.OTHER
         headers = await self._source.headers(list(sample))
         if any(fingerprint(header) != sample[uid] for uid, header in headers.items()):
             return common, Match.OTHER

@@ -74,11 +74,12 @@ def bind(self: object, *values: Any, **named: Any) -> None:
     dozens of instances. The compiled one also checks types, and raises TypeError.
     """
     cls: Any = self.__class__
-    names = fields_of(cls)
+    names: tuple[str, ...] = cls.__match_args__
     fields = {**cls.field_defaults, **dict(zip(names, values, strict=False)), **named}
     cls.instances_made += 1
-    each_once = len(values) <= len(names) and named.keys().isdisjoint(names[: len(values)])
-    complete = each_once and fields.keys() == {*names}
+    count = len(values)
+    each_once = not (values and named) or named.keys().isdisjoint(names[:count])
+    complete = each_once and count <= len(names) and fields.keys() == {*names}
     if not complete or cls.instances_made > FEW or CheckedRecord in cls.__mro__:
         make_init(cls)
         cls.__init__(self, *values, **named)

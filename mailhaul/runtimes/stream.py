@@ -200,6 +200,9 @@ class Stream:
         self.channel.machine.receive_data(data)
 
     def _put(self, data: bytes) -> None:
+        if self._broken:
+            # Nobody will read it, and a flow that waits for room would wait without success.
+            return
         self.queue.append(memoryview(data))
         self.channel.unwritten += len(data)
 

@@ -18,6 +18,10 @@ VERSIONS = {
     "tls1.3": ssl.TLSVersion.TLSv1_3,
 }
 
+OLD_VERSIONS = frozenset({"tls1", "tls1.1"})
+OLD_CIPHERS = "DEFAULT:!aNULL:!eNULL:@SECLEVEL=0"
+"""Python's usual ciphers are not those of old versions, which OpenSSL 3 allows at level 0 only."""
+
 CERTIFICATE_HINT = (
     'give the right CA with "sslcertfile" or "sslcertpath", or the certificate\'s '
     '"sslfingerprint" together with "no sslcertck"'
@@ -39,6 +43,8 @@ def make_context(trust: Trust) -> ssl.SSLContext:
     # By default Python 3.11.2 lets OpenSSL treat a truncated stream as an orderly end.
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     context.minimum_version = VERSIONS[trust.minimum or "tls1.2"]
+    if trust.minimum in OLD_VERSIONS:
+        context.set_ciphers(OLD_CIPHERS)
     if trust.maximum:
         context.maximum_version = VERSIONS[trust.maximum]
     try:

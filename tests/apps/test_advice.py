@@ -42,6 +42,8 @@ def step(code: ExitCode, sentence: str, account: AccountSettings) -> str:
         (ExitCode.SOCKET, "certificate refused: expired", "x509 -noout -dates"),
         (ExitCode.SOCKET, "certificate refused: Hostname mismatch", "-ext subjectAltName"),
         (ExitCode.SOCKET, "certificate refused: self-signed", "-fingerprint -sha256"),
+        (ExitCode.SOCKET, "x: tlsv1 alert protocol version", '"sslproto tls1+" allows them'),
+        (ExitCode.SOCKET, "x: sslv3 alert handshake failure", '"sslproto tls1+" allows them'),
         (ExitCode.SOCKET, "the peer does not speak TLS on this port (x)", 'remove "ssl"'),
         (ExitCode.AUTHFAIL, "Authorization failure on joe@x: no", '"mailhaul -c mail.example.org"'),
         (ExitCode.AUTHFAIL, "no: IMAP access is disabled", "switch IMAP on"),

@@ -17,6 +17,19 @@ from .looking import world as world  # noqa: PLC0414  # a fixture
 SOUND = "poll localhost protocol imap user joe password {} is joe here maildir {}/Mail\n"
 
 
+def closed_descriptor() -> int:
+    """Return a number that is no open descriptor, and does not become one soon.
+
+    The process of the tests has any number of descriptors open, and new ones get low numbers.
+    """
+    for number in range(60_000, 70_000):
+        try:
+            os.fstat(number)
+        except OSError:
+            return number
+    raise AssertionError("ten thousand descriptors in a row are open")
+
+
 def findings(world: World, capsys: pytest.CaptureFixture[str], code: int, *words: str) -> list[Any]:
     assert world.check("--json", *words) == code
     out = capsys.readouterr().out
@@ -110,15 +123,15 @@ def test_sinks_are_checked_and_not_created(
         ("passwordfile {home}/none", "No such file or directory"),
         ('passwordeval "exit 3"', "status 3"),
         ("passwordenv NO_SUCH_VARIABLE", "NO_SUCH_VARIABLE is not set"),
-        ("passwordfd 77", "Bad file descriptor"),
+        ("passwordfd {closed}", "Bad file descriptor"),
         ("", "there is none"),
     ],
 )
 def test_a_secret_that_cannot_be_read_is_an_error(
     world: World, capsys: pytest.CaptureFixture[str], way: str, cause: str
 ) -> None:
-    text = f"poll localhost protocol imap user joe {way.format(home=world.home)} mda cat\n"
-    world.write_rc(text)
+    way = way.format(home=world.home, closed=closed_descriptor())
+    world.write_rc(f"poll localhost protocol imap user joe {way} mda cat\n")
     code = 6 if way else 3
     [error] = [one for one in findings(world, capsys, code) if one["name"] == "password"]
     assert cause in error["cause"]

@@ -158,17 +158,22 @@ class Days:
 
     def accounts(self, numbers: range, hosts: int, options: str = "") -> list[AccountSettings]:
         """Parse an rc file with these accounts on this number of hosts."""
-        path = self.home / "rc"
-        path.write_text(
+        return self.read(
             "".join(
                 f"poll h{n % hosts} proto imap user u{n} password secret sslproto '' {options}\n"
                 for n in numbers
             )
         )
+
+    def read(self, text: str) -> list[AccountSettings]:
+        """Parse an rc file, and give each user in it a mailbox."""
+        path = self.home / "rc"
+        path.write_text(text)
         path.chmod(0o600)
-        for n in numbers:
-            self.boxes.setdefault(f"u{n}", Box())
-        return [*load(["-f", str(path)], self._caller, bytes).accounts]
+        accounts = [*load(["-f", str(path)], self._caller, bytes).accounts]
+        for account in accounts:
+            self.boxes.setdefault(account.remote_user, Box())
+        return accounts
 
     def live(
         self, accounts: list[AccountSettings], story: Callable[[Scheduler], Any], interval: float

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -97,6 +99,40 @@ def test_the_poll_after_it_does_what_it_said(
     assert [one[1] for one in verdicts(document)] == ["seen", "oversized", "seen"]
     assert world.files() == files
     assert not world.heard.kinds & {pop3.Retrieve, pop3.Delete, pop3.Reset}
+
+
+def test_what_delete_after_would_delete_is_shown(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.inbox.append(mail(1))
+    port = world.imap_port()
+    more = f"delete-after 30d smtphost localhost/{world.smtp_port()}"
+    world.write_rc(world.account("imap", port, more))
+    assert poll(world) == 0
+    path = world.home / ".local" / "state" / "mailhaul" / "ledger.db"
+    with closing(sqlite3.connect(path)) as ledger:
+        ledger.execute("UPDATE seen SET accepted = accepted - 40 * 86400")
+        ledger.commit()
+    assert world.dry_run("--json") == 1
+    document = read_json(capsys.readouterr().out, SCHEMA)
+    [mailbox] = document["accounts"][0]["mailboxes"]
+    held = "the first deletions come a day after this announcement"
+    assert mailbox["retention"] == {"due": 1, "delete": 0, "held": held}
+    assert mailbox["messages"] == []
+    assert world.dry_run() == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"1 message delivered more than 30 days ago, 0 would be deleted: {held}" in shown
+    with closing(sqlite3.connect(path)) as ledger:
+        ledger.execute("UPDATE retention SET announced = announced - 2 * 86400")
+        ledger.commit()
+    files = world.files()
+    assert world.dry_run("--json") == 1
+    document = read_json(capsys.readouterr().out, SCHEMA)
+    assert verdicts(document) == [("1", "expired", "delete")]
+    assert (document["totals"]["expired"], document["totals"]["delete"]) == (1, 1)
+    assert (world.files(), len(world.inbox.messages)) == (files, 1)
+    assert poll(world) == 1
+    assert world.inbox.messages == []
 
 
 def test_the_recipients_are_those_of_the_header(

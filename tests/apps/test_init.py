@@ -22,7 +22,9 @@ from mailhaul.adapters.config.errors import ConfigErrors, ConfigRefused
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.discovery import probe
 from mailhaul.adapters.discovery.places import IMAP, POP3, Place
+from mailhaul.adapters.discovery.probe import Unusable
 from mailhaul.adapters.discovery.search import Tools
+from mailhaul.apps.cli import init_place
 from mailhaul.apps.cli.commands import Misused
 from mailhaul.apps.cli.init import Setup, program_path
 from mailhaul.apps.cli.init_place import NO_PIN, Mailbox, PinNeeded, probe_all, try_login
@@ -30,6 +32,7 @@ from mailhaul.apps.cli.init_words import Terminal, password_from, read_wishes
 from mailhaul.apps.polls.lines import Lines
 from mailhaul.flows.channel import Channel
 from mailhaul.flows.outcome import ExitCode, PollFailed
+from mailhaul.flows.requests import Sleep
 from mailhaul.protocols.secret import Secret
 from mailhaul.servers.imap import serve_imap
 from mailhaul.servers.logins import Logins
@@ -544,6 +547,39 @@ def test_a_place_that_is_silent_is_not_waited_for_if_a_better_one_answers(
         assert time.monotonic() - begun < probe.SECONDS
         assert "Connection refused" in reasons[0]
         assert reasons[1:] == ["", "it was not tried"]
+
+
+@pytest.mark.parametrize(("usable", "tried"), [(None, 30), (29, 30), (9, 24), (7, 8), (0, 20)])
+def test_only_a_few_places_are_tried_at_a_time_and_the_preferred_ones_first(
+    monkeypatch: pytest.MonkeyPatch, usable: int | None, tried: int
+) -> None:
+    """An autoconfig document may name any number of places, at servers of others too."""
+    begun: list[int] = []
+    running = most = 0
+
+    async def fake(place: Place) -> None:
+        nonlocal running, most
+        begun.append(place.port)
+        running += 1
+        most = max(most, running)
+        # The first ones take longest.
+        for _ in range(40 - place.port):
+            await Sleep(0.0)
+        running -= 1
+        if place.port != usable:
+            raise Unusable("closed")
+
+    monkeypatch.setattr(init_place, "probe", fake)
+    reasons = probe_all([Place(IMAP, "host", port, True, JOE, "") for port in range(30)])
+    assert (begun, most) == ([*range(len(begun))], 8)
+    assert len(begun) <= tried
+    closed = [*range(30 if usable is None else usable)]
+    assert [reasons[port] for port in closed] == ["host: closed"] * len(closed)
+    if usable is not None:
+        assert reasons[usable] == ""
+        assert set(reasons[tried:]) <= {"it was not tried"}
+    else:
+        assert len(begun) == 30
 
 
 def test_at_a_terminal_the_password_is_not_shown(tmp_path: Path, issuer: trustme.CA) -> None:

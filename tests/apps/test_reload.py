@@ -130,7 +130,7 @@ def serves_metrics(daemon: Running, context: PollContext) -> bool:
 
 EXPECTED: dict[str, tuple[str, Callable[[Running, PollContext], bool]]] = {
     "daemon": ("set daemon 77", interval_is(77.0)),
-    "logfile": ('set logfile "HOME/log"', log_has("log", "mailhaul: polled")),
+    "logfile": ('set logfile "HOME/log"', log_has("log", "mailhaul: joe@h: polled")),
     "jsonlog": ('set jsonlog set logfile "HOME/log"', log_has("log", '"account": "joe@h"')),
     "syslog": ("set syslog", lambda daemon, context: "polled" in daemon.syslog.getvalue()),
     "pidfile": ('set pidfile "HOME/other.pid"', moved),

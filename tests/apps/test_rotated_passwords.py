@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
 
-from mailhaul.adapters.config.caller import Caller
-from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.oauth.saved import SavedToken
 from mailhaul.adapters.oauth.store import TokenStore
 from mailhaul.apps.daemon import service as service_module
-from mailhaul.apps.daemon.service import Service, with_known_password
+from mailhaul.apps.daemon.service import with_known_password
 from mailhaul.apps.polls import limited
 from mailhaul.apps.polls.context import PollContext
 from mailhaul.apps.polls.lines import Lines
@@ -27,18 +20,18 @@ from mailhaul.apps.polls.tokens import oauth_account
 from mailhaul.flows.outcome import ExitCode, PollFailed
 from mailhaul.protocols.secret import Secret
 
+from .daemon_here import DaemonHere
+
 ENTRY = "set daemon 3600 poll h protocol imap user joe"
 
 
-@dataclass
-class Daemon:
+class Daemon(DaemonHere):
     """A daemon whose server accepts one password."""
 
-    home: Path
-    accepted: bytes = b"new"
-    passwords: list[bytes] = field(default_factory=list[bytes])
-    out: StringIO = field(default_factory=StringIO)
-    service: Any = None
+    def __init__(self, home: Path, accepted: bytes = b"new") -> None:
+        super().__init__(home)
+        self.accepted = accepted
+        self.passwords: list[bytes] = []
 
     async def poll(self, settings: AccountSettings, context: PollContext, lines: Lines) -> ExitCode:
         if settings.password is None:
@@ -46,41 +39,6 @@ class Daemon:
         self.passwords.append(settings.password.reveal())
         right = self.passwords[-1] == self.accepted
         return ExitCode.NOMAIL if right else ExitCode.AUTHFAIL
-
-    def live(self, text: str, story: Callable[[], Awaitable[None]]) -> None:
-        """Run a daemon with this rc file until the end of the story."""
-        (self.home / "rc").write_text(text)
-        (self.home / "rc").chmod(0o600)
-        caller = Caller("me", os.getuid(), str(self.home), str(self.home), str(self.home))
-        arguments = ["-f", str(self.home / "rc")]
-        configuration = load(arguments, caller, bytes)
-        self.service = Service(configuration, caller, Lines(1, self.out, self.out), arguments)
-
-        async def main() -> None:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.service.run)
-                await self.until(lambda: self.service.scheduler.jobs)
-                await story()
-                self.service.scheduler.stop()
-
-        trio.run(main)
-
-    async def until(self, met: Callable[[], object]) -> None:
-        with trio.fail_after(20):
-            while not met():
-                await trio.sleep(0.005)
-
-    @property
-    def job(self) -> Any:
-        """The job of the only account."""
-        [job] = self.service.scheduler.jobs
-        return job
-
-    def write(self, name: str, text: str) -> None:
-        """Replace a file as a rotation does."""
-        (self.home / "next").write_text(text)
-        (self.home / "next").chmod(0o600)
-        (self.home / "next").rename(self.home / name)
 
 
 @pytest.fixture

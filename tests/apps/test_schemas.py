@@ -13,7 +13,7 @@ import pytest
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.ledger.quarantine import stuck
 from mailhaul.adapters.ledger.results import EntryResult, Waiting
-from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.ledger.store import Rest, SqliteLedger
 from mailhaul.adapters.oauth.accounts import TokenOwner
 from mailhaul.adapters.oauth.saved import SavedToken
 from mailhaul.apps.cli import about, ledger, login_list, quarantine
@@ -54,6 +54,8 @@ def test_the_status_is_as_its_schema_says() -> None:
         EntryStatus("j\udcf6@h", failed, Waiting("", "", 1, 2, 3, 50), None, None, 0.0),
     ]
     entries += [EntryStatus(state, failed, live=Live(state, 1, 99.5, "why")) for state in STATES]
+    rests = [Rest(150.0, "why\udcff"), Rest(150.0, "", 5)]
+    entries += [EntryStatus(f"r{rest.daylimit}", failed, rest=rest) for rest in rests]
     valid("status", document(entries, None, 100.0))
     valid("status", document(entries, DaemonFacts(1, 2.0, 300, 4), 100.0))
     valid("status", document([], None, 100.0))

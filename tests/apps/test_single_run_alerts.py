@@ -12,6 +12,7 @@ import pytest
 from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.apps.cli import alerts
 from mailhaul.apps.cli.once import poll_all
 from mailhaul.apps.demo.main import imap_session, listen
 from mailhaul.apps.polls.lines import Lines
@@ -48,9 +49,13 @@ class Cron:
             f' pass some-pass-word sslproto "" maildir "{self.home}/Mail" {options}\n{more}'
         )
         rc.chmod(0o600)
-        caller = Caller("me", rc.stat().st_uid, str(self.home), None, str(self.home))
         lines = Lines(1, self.out, self.err)
-        return poll_all(load(["-f", str(rc)], caller, bytes), caller, lines, nullcontext)
+        configuration = load(["-f", str(rc)], self.caller, bytes)
+        return poll_all(configuration, self.caller, lines, nullcontext)
+
+    @property
+    def caller(self) -> Caller:
+        return Caller("me", self.home.stat().st_uid, str(self.home), None, str(self.home))
 
     @property
     def subjects(self) -> list[str]:
@@ -75,6 +80,15 @@ def cron(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cron]:
     cron = Cron(tmp_path)
     with cron.cleanup:
         yield cron
+
+
+def accounts(cron: Cron, count: int, options: str = "", port: int = 1, name: str = "more") -> str:
+    """Return further entries."""
+    return "".join(
+        f"poll {name}{number} via localhost port {port} proto imap no dns user you pass"
+        f' some-pass-word sslproto "" maildir "{cron.home}/Mail" {options}\n'
+        for number in range(count)
+    )
 
 
 FAILS = "mailhaul cannot fetch mail from you@one (SOCKET)"
@@ -164,6 +178,27 @@ def test_a_mail_that_cannot_be_delivered_is_reported_once_and_sent_later(cron: C
     (cron.home / "Mail").unlink()
     cron.run(cron.down)
     assert cron.subjects == [FAILS]
+
+
+def test_commands_that_hang_end_the_run_in_time_and_the_others_come_with_the_next(
+    cron: Cron, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of a thousand accounts must not last for hours because of one command."""
+    for _ in range(2):
+        cron.run(cron.down, more=accounts(cron, 3))
+    # Each command takes as long as two of them may take together.
+    monkeypatch.setattr(alerts, "monotonic", lambda: len(cron.ran) * alerts.TOTAL_SECONDS / 2)
+    line = f"echo $MAILHAUL_EVENT $MAILHAUL_ACCOUNT >> {cron.log}"
+    options = f"on-failure '{line}' on-delivery '{line}'"
+    cron.arrive()
+    more = accounts(cron, 3, options) + accounts(cron, 1, options, cron.up, "up")
+    cron.run(cron.down, options, more)
+    assert cron.ran == ["failure you@one", "failure you@more0"]
+    said = cron.err.getvalue()
+    assert "2 user(s) are not told yet, and 1 on-delivery command(s) are not run" in said
+    monkeypatch.setattr(alerts, "monotonic", lambda: 0.0)
+    cron.run(cron.down, options, more)
+    assert cron.ran[2:] == ["failure you@more1", "failure you@more2"]
 
 
 def test_on_delivery_gets_the_counts_of_each_poll_with_mail(cron: Cron) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters.config.caller import Caller
+from mailhaul.adapters.ledger.rests import REACHED, set_rest
 from mailhaul.adapters.ledger.results import EntryResult, Waiting
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.apps.cli.commands import Misused
@@ -123,6 +124,38 @@ def test_quarantined_and_refused_messages_are_told(
     shown = capsys.readouterr().out
     assert "2 messages not delivered yet, the oldest for 2 h" in shown
     assert '1 message in quarantine: "mailhaul quarantine" lists them' in shown
+
+
+def test_accounts_at_rest_are_told_until_when_and_why(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.write(RC.replace("ann password x", "ann password x daylimit 1m", 1))
+    ledger = home.ledger()
+    now = time.time()
+    for name in (JOE, ANN):
+        ledger.record_result(name, now - 60, ExitCode.NOMAIL)
+    backoff = "the server wants a rest: Suggested Backoff Time: 299923 ms"
+    set_rest(ledger, "imap joe@mail.example.org", now + 1859, backoff)
+    set_rest(ledger, "pop3 ann@pop.example.net", now + 7259, REACHED, 1_048_576)
+    found = named(home.document(capsys))
+    joe = {"until": iso(int(now + 1859)), "reason": backoff, "daylimit": None}
+    assert (found[JOE]["rest"], found[LISTS]["rest"]) == (joe, joe)
+    assert found[ANN]["rest"]["daylimit"] == 1_048_576
+    assert home.status() is ExitCode.SUCCESS
+    text = " ".join(capsys.readouterr().out.split())
+    when = time.strftime("%d %b %H:%M", time.localtime(int(now + 1859) + 59))
+    assert f"at rest, not polled before {when} (in 30 min): {backoff[:20]}" in text
+    assert "(in 2 h): the daylimit is reached" in text
+    # Without an rc file, and with another limit in it.
+    home.write(RC)
+    assert named(home.document(capsys))[ANN]["rest"] is None
+    (home.folder / ".fetchmailrc").unlink()
+    assert named(home.document(capsys))[JOE]["rest"] == joe
+    # What is over, and what a wrong clock has written, is no rest.
+    ledger.write(lambda db: db.execute("UPDATE rest SET until = ?", (now - 5,)))
+    assert named(home.document(capsys))[JOE]["rest"] is None
+    ledger.write(lambda db: db.execute("UPDATE rest SET until = ?", (now + 99 * 86400,)))
+    assert named(home.document(capsys))[JOE]["rest"] is None
 
 
 def test_without_an_rc_file_everything_in_the_ledger_is_shown(

@@ -72,7 +72,7 @@ class Script:
     expunges_all = False
     in_sessions = False
     deletes_on_retrieval = False
-    settles_at_close = False
+    settles_at_close = refused_at_close = False
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -117,7 +117,7 @@ class Script:
 
     async def open(self) -> None: ...
 
-    async def close(self, *, patiently: bool = False) -> None: ...
+    async def close(self) -> None: ...
 
     octets: int | None = None
 

@@ -23,6 +23,7 @@ from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.report import Event, Remark
 from mailhaul.flows.requests import Tcp, Trust
+from mailhaul.flows.source import Listed
 from mailhaul.protocols.imap.commands import Command, UidExpunge, UidFetch, UidStore
 from mailhaul.protocols.imap.events import Completed, Condition
 from mailhaul.protocols.imap.server import ImapServer
@@ -249,6 +250,23 @@ def test_a_pending_message_is_recognised_after_its_size_has_changed(world: World
     assert world.poll() is ExitCode.NOMAIL
     assert len(world.got) == 3
     assert world.box.messages == []
+
+
+@pytest.mark.parametrize("under_way", [True, False])
+def test_numbers_and_sizes_alone_do_not_make_two_mailboxes_the_same(
+    world: World, under_way: bool
+) -> None:
+    """Another account of the user, with messages of the same sizes; of none a header is known."""
+    other = world.ledger.page("imap joe@elsewhere", "smtp sink", "INBOX", 7)
+    for message in world.box.messages:
+        if under_way:
+            other.offer(message.uid, message.size)
+        else:
+            other.mark_seen([Listed(message.uid, message.size)])
+    assert world.poll(same_user="imap joe@", keep=True, by_ledger=True) is ExitCode.SUCCESS
+    assert [name for name, _ in world.got] == ["m1", "m2", "m3"]
+    assert world.ledger.knows("imap joe@elsewhere")
+    assert ["although 'imap joe@elsewhere' has 3" in line for line in world.said] == [True]
 
 
 @pytest.mark.parametrize("keep", [True, False])

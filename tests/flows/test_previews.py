@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
 from itertools import count
@@ -23,6 +24,7 @@ from mailhaul.flows.parcel import DeliveryRules, Packer
 from mailhaul.flows.poll import Poll
 from mailhaul.flows.preview import Asked, Forecast, MailboxPreview, PreviewVisit
 from mailhaul.flows.requests import Tcp, Trust
+from mailhaul.flows.retention import DAY, Standing
 from mailhaul.flows.source import Listed
 from mailhaul.flows.visit import Visit
 from mailhaul.protocols.message.fingerprint import fingerprint
@@ -165,6 +167,48 @@ def test_flush_deletes_what_was_seen(tmp_path: Path) -> None:
         (1, Forecast.SEEN, Action.DELETE),
         (2, Forecast.FETCH, Action.MARK),
     ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "announced_ago", "expired", "held"),
+    [(100, 10, [1, 2], ""), (1, 10, [1], ""), (100, 0, [], "a day after")],
+)
+def test_what_was_delivered_long_ago_is_shown_and_then_deleted(
+    tmp_path: Path, limit: int, announced_ago: int, expired: list[int], held: str
+) -> None:
+    world = World(tmp_path, [0] * 4)
+    listed = world.listed()
+    moment = now = time.time()
+    ledger = SqliteLedger(str(world.path), lambda: moment)
+    page = ledger.page(NAME, SINK, "INBOX", 0)
+    page.mark_compared()
+    outcome = Outcome(Verdict.ACCEPTED, "", (("joe", Verdict.ACCEPTED),))
+    for number, days in ((1, 40), (2, 35), (3, 5)):
+        moment = now - days * DAY
+        one = listed[number - 1]
+        page.accept(
+            [Acceptance(one.uid, one.size, Action.MARK, outcome, fingerprint(text(number)))]
+        )
+        page.mark_seen([one])
+    page.retention().note(Standing(30 * DAY, int(now) - announced_ago * DAY, int(now)))
+    ledger.close()
+    options: dict[str, Any] = {"keep": True, "delete_after": 30 * DAY, "delete_limit": limit}
+    before = world.path.read_bytes()
+    shown = world.preview(**options)
+    delete, keep = Action.DELETE, Action.MARK
+    assert shown == [
+        *((number, Forecast.EXPIRED, delete) for number in expired),
+        (4, Forecast.FETCH, keep),
+    ]
+    retention = world.shown[-1].retention
+    assert retention is not None
+    assert (retention.due, held in retention.held) == (2, True)
+    assert bool(retention.held) == bool(held)
+    assert world.path.read_bytes() == before
+    # With all messages, each is shown once.
+    numbers = [one[0] for one in world.preview(everything=True, **options)]
+    assert numbers == [1, 2, 3, 4]
+    assert world.poll(**options) == ({4}, {*expired})
 
 
 def test_what_fetchlimit_leaves_comes_later(tmp_path: Path) -> None:

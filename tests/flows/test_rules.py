@@ -126,6 +126,28 @@ def test_over_pop3_the_header_says_it_and_no_date_is_no_reason() -> None:
     assert here.left == [2]
 
 
+def test_what_a_wrong_clock_leaves_out_is_fetched_when_the_clock_is_right() -> None:
+    """A period such as 30d is a later day each time; the text of the rule is the same."""
+
+    def since(*day: int) -> dict[str, Any]:
+        return {"rules": Rules(b"30d", day)}  # type: ignore[arg-type]
+
+    here = world(1, "pop3")
+    here.inbox.append(text(2).replace(b"2 Nov 2026", b"2 Oct 2026"))
+    here.poll(**since(2099, 1, 1))
+    assert here.left == [1, 2]
+    here.poll(**since(2026, 11, 1))
+    assert (here.got, here.left) == ([1], [2])
+    # What an earlier day has left out needs no look: all later days leave it out too.
+    lines: list[bytes] = []
+    here.tap = ShownLines(lambda way, line: lines.append(line))
+    here.poll(**since(2026, 11, 2))
+    assert here.left == [2]
+    assert not [line for line in lines if line.startswith(b"TOP")]
+    here.poll(**since(1969, 12, 2))
+    assert here.left == []
+
+
 def test_a_server_without_headers_gets_everything_fetched() -> None:
     here = mixed("pop3")
     here.without_top = True

@@ -29,7 +29,6 @@ want /usr/bin/mpop mpop
 want /usr/bin/msmtp msmtp
 want /usr/bin/mbsync isync
 want /usr/bin/getmail getmail6
-want /usr/bin/fdm fdm
 want /usr/bin/curl curl
 # The reports of conformance runs are looked at in a browser, and checked against a schema.
 want /usr/bin/chromium chromium
@@ -51,6 +50,9 @@ if [ "$comparison" ]; then
 fi
 if [ "$matrix$comparison" ]; then
     want /usr/bin/offlineimap offlineimap3
+fi
+if [ "$matrix$comparison$bench" ]; then
+    want /usr/bin/fdm fdm
 fi
 if [ "$matrix" ]; then
     want /usr/bin/swaks swaks
@@ -105,8 +107,20 @@ export DEBIAN_FRONTEND=noninteractive
 [ -z "$missing$unpack$bench" ] || apt-get -q update
 # Debian does not have it; others may.
 [ -z "$bench" ] || [ -z "$(apt-cache search --names-only '^imapsync$')" ] || missing="$missing imapsync"
+# Debian 13 no longer has fdm and gamin: what needs one of them cannot run there.
+offered() {
+    for package; do
+        if [ "$(apt-cache show "$package" 2>/dev/null)" ]; then
+            echo "$package"
+        else
+            echo "install.sh: this system offers no package $package" >&2
+        fi
+    done
+}
 # shellcheck disable=SC2086 # one word for each package
-packages=$(for product in $unpack; do packages_of "$product"; done)
+missing=$(offered $missing)
+# shellcheck disable=SC2046,SC2086
+packages=$(offered $(for product in $unpack; do packages_of "$product"; done))
 # shellcheck disable=SC2086
 libraries=$([ -z "$packages" ] || apt-cache depends $packages |
     sed -n 's/^ *|*[A-Za-z]*Depends: \(lib[^ ]*\)$/\1/p' | sort -u)
@@ -120,7 +134,7 @@ for product in $unpack; do
     mkdir -p "$fresh/root"
     chown _apt "$fresh"
     # shellcheck disable=SC2046 # one word for each package
-    (cd "$fresh" && apt-get -q download $(packages_of "$product"))
+    (cd "$fresh" && apt-get -q download $(offered $(packages_of "$product") 2>/dev/null))
     for file in "$fresh"/*.deb; do
         dpkg -x "$file" "$fresh/root"
     done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -63,7 +64,8 @@ def send(dovecot: Dovecot, user: str, folder: str, number: int) -> None:
 
 
 def logins(dovecot: Dovecot, user: str) -> int:
-    return dovecot.log().count(f"Login: user=<{user}>")
+    # The words of Dovecot 2.3 and of 2.4.
+    return len(re.findall(rf"(?:Login|Logged in): user=<{user}>", dovecot.log()))
 
 
 def start(daemon: Daemon, dovecot: Dovecot, user: str, folders: str) -> None:

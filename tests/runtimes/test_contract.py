@@ -457,6 +457,23 @@ def test_the_last_words_are_heard_although_we_can_no_longer_write(world: World) 
     assert world.run(flow()) in {b"421 bye", b""}
 
 
+def test_output_after_the_connection_broke_is_dropped_and_fills_no_channel(world: World) -> None:
+    async def leave(channel: Channel[Notebook]) -> None:
+        await Close(channel)
+
+    async def flow() -> bool:
+        channel = await opened(world, leave)
+        await hear_end(channel)
+        for _ in range(5):
+            channel.machine.say(b"x" * 1_000_000)
+            while channel.congested:
+                await Wait([channel], 5.0)
+        await Close(channel)
+        return channel.congested
+
+    assert not world.run(flow())
+
+
 def test_a_broken_connection_says_why(run: Run, serve: Callable[..., Tcp]) -> None:
     def reset(connection: socket.socket) -> None:
         connection.recv(1)

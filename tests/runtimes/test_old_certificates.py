@@ -1,4 +1,4 @@
-"""Certificates that older servers have are trusted as before by every Python.
+"""Certificates and versions of TLS that older servers have work as before with every Python.
 
 Python 3.13 asks for strict X.509 rules (RFC 5280) in ``ssl.create_default_context``: a certificate
 has to name the key of its issuer, and a CA certificate must have its extensions marked as critical.
@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mailhaul.flows.requests import Trust
-from mailhaul.runtimes.tls import make_context
+from mailhaul.runtimes.tls import VERSIONS, make_context
+
+pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 
 HOST = "mail.example.org"
 BEGIN = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -61,9 +63,19 @@ def write_old_certificates(folder: Path) -> tuple[Path, Path]:
     return trusted, served
 
 
-def shake_hands(client: ssl.SSLContext, served: Path) -> None:
-    """Do a handshake in memory. Raises ssl.SSLError."""
+def old_server(version: str) -> ssl.SSLContext:
+    """Return the context of a server that speaks one old version of TLS."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.set_ciphers("DEFAULT:@SECLEVEL=0")
+    server.minimum_version = server.maximum_version = VERSIONS[version]
+    return server
+
+
+def shake_hands(
+    client: ssl.SSLContext, served: Path, server: ssl.SSLContext | None = None
+) -> str | None:
+    """Do a handshake in memory; return the version of TLS. Raises ssl.SSLError."""
+    server = server or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(served)
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     ours = client.wrap_bio(to_client, to_server, server_hostname=HOST)
@@ -76,6 +88,7 @@ def shake_hands(client: ssl.SSLContext, served: Path) -> None:
             except ssl.SSLWantReadError:
                 continue
             unfinished.remove(side)
+    return ours.version()
 
 
 def test_a_home_made_authority_is_trusted_without_strict_rules(tmp_path: Path) -> None:
@@ -91,3 +104,30 @@ def test_the_strict_rules_refuse_it(tmp_path: Path) -> None:
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     with pytest.raises(ssl.SSLCertVerificationError):
         shake_hands(context, served)
+
+
+@pytest.mark.parametrize(
+    ("minimum", "spoken", "version"),
+    [
+        ("tls1", "tls1", "TLSv1"),
+        ("tls1", "tls1.1", "TLSv1.1"),
+        ("tls1.1", "tls1.1", "TLSv1.1"),
+        ("tls1", "tls1.2", "TLSv1.2"),
+    ],
+)
+def test_an_old_version_is_spoken_by_a_client_that_allows_it(
+    tmp_path: Path, minimum: str, spoken: str, version: str
+) -> None:
+    trusted, served = write_old_certificates(tmp_path)
+    client = make_context(Trust(HOST, ca_file=str(trusted), minimum=minimum))
+    assert shake_hands(client, served, old_server(spoken)) == version
+    # Even so the server has to show a certificate.
+    assert not [one for one in client.get_ciphers() if one["auth"] == "auth-null"]
+
+
+@pytest.mark.parametrize("minimum", [None, "tls1.2", "tls1.3"])
+def test_no_other_client_speaks_it(tmp_path: Path, minimum: str | None) -> None:
+    trusted, served = write_old_certificates(tmp_path)
+    client = make_context(Trust(HOST, ca_file=str(trusted), minimum=minimum))
+    with pytest.raises(ssl.SSLError):
+        shake_hands(client, served, old_server("tls1.1"))

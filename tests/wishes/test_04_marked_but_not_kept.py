@@ -1,4 +1,8 @@
-"""Wish 4: no crash between fetching and storing marks a message as read that nobody has."""
+"""Wish 4: no crash between fetching and storing marks a message as read that nobody has.
+
+odoo PR#58500 (a time limit ended the process: marked as read, never stored), odoo PR#125202,
+odoo#7464, paperless-ngx#2396, zammad#806.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Wish 5: one broken message does not block a helpdesk for days."""
+"""Wish 5: one broken message does not block a helpdesk for days, and is not fetched for ever.
+
+freescout#4293 (silent for two days), zammad#2754 (one message that cannot be parsed), zammad#1877,
+odoo PR#230486 (the opposite: fetched again and again).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Wish 6: a kill in the middle of a big mailbox does not fetch everything again."""
+"""Wish 6: a kill in the middle of a big mailbox does not fetch everything again.
+
+getmail6#112 (11 GB fetched again), getmail6#68, imap-backup#219, zammad#78, freescout#1936.
+"""
 
 from __future__ import annotations
 

@@ -46,9 +46,9 @@ _OWN_SINKS: Final = frozenset(sink.option for sink in DIRECT_SINKS if sink.own)
 _SINKS: Final = tuple(sink.option for sink in DIRECT_SINKS)
 """Options that choose a sink without a listener. fetchmail's own ones have a fixed precedence."""
 
-_READING: Final = (
-    "leaveunread", "deleteafter", "deletelimit", "since", "only", "excepted", "keeptree",
-)  # fmt: skip
+_READING: Final = frozenset(
+    {"leaveunread", "deleteafter", "deletelimit", "since", "only", "excepted", "keeptree"}
+)
 """Options about what is read and how long it stays; their checks are in reading_sanity.py."""
 
 _PIN_DIGITS: Final = (32, 64)
@@ -181,7 +181,7 @@ def _contradictions(account: AccountSettings) -> Iterator[ConfigError]:
         from .oauth_sanity import oauth_faults  # few rc files need it
 
         yield from oauth_faults(account)
-    if any(account.chose(name) for name in _READING):
+    if account.chose_any(_READING):
         from .reading_sanity import reading_faults  # few rc files need it
 
         yield from reading_faults(account)
@@ -351,7 +351,7 @@ def _suspicious_settings(account: AccountSettings, daemon: bool) -> Iterator[Con
         yield from token_warnings(account)
     if account.fetchread:
         yield from _useless_fetchread(account)
-    if any(account.chose(name) for name in _READING):
+    if account.chose_any(_READING):
         from .reading_sanity import reading_warnings
 
         yield from reading_warnings(account)

@@ -297,6 +297,10 @@ class AccountSettings(_Settings):
         """Return whether the user chose this option, in the file or on the command line."""
         return name in self._overridden or name in self._chosen
 
+    def chose_any(self, names: frozenset[str]) -> bool:
+        """Return whether the user chose any of these options."""
+        return not (names.isdisjoint(self._chosen) and names.isdisjoint(self._overridden))
+
     def place(self, name: str) -> Place:
         """Return the place where this option was chosen; by default, that of the entry."""
         if name in self._overridden or self._source is None:

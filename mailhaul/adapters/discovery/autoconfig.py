@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SECONDS: Final = 10.0
 """Seconds that a server may be silent: it is one of several places to ask."""
 MAX_OCTETS: Final = 256 * 1024
+MAX_PLACES: Final = 24
+"""Servers of one document; a connection is tried to each, if need be."""
 MAX_REDIRECTS: Final = 3
 SOCKET_TYPES: Final = {"SSL": True, "STARTTLS": False}
 """Values of ``socketType`` with TLS. A password is not sent without."""
@@ -93,6 +95,8 @@ def read_autoconfig(document: bytes, address: str, host: str) -> list[Place]:
     for server in root.iterfind("./emailProvider/incomingServer"):
         if (place := _place_in(server, address, host)) and place not in places:
             places.append(place)
+        if len(places) == MAX_PLACES:
+            break
     return places
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...flows.row_states import accepted
 from ...flows.source import Uid
 from .names import mailbox_name, stored
-from .page import COMPARED, in_parts
+from .page import COMPARED, NOT_DELIVERED, in_parts
 from .schema import find_or_make
 from .store import MAILBOX, SqlLedger
 
@@ -40,10 +40,10 @@ def record_fetched(
         count = 0
         for some in in_parts(list(dict.fromkeys(uids))):
             changed = db.executemany(
-                "INSERT INTO seen (mailbox, uid, size) SELECT ?1, ?2, 0"
+                "INSERT INTO seen (mailbox, uid, size, accepted) SELECT ?1, ?2, 0, ?3"
                 " WHERE NOT EXISTS (SELECT 1 FROM message WHERE mailbox = ?1 AND uid = ?2)"
                 " ON CONFLICT DO NOTHING",
-                [(mailbox_id, ledger.to_column(uid)) for uid in some],
+                [(mailbox_id, ledger.to_column(uid), NOT_DELIVERED) for uid in some],
             )
             count += changed.rowcount
         if is_complete:

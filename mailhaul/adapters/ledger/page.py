@@ -49,12 +49,16 @@ ACCEPT_OFFERED = (
 
 It changes no row if the row is in another state, or belongs to another message.
 """
-SEEN_BEFORE = """
-SELECT uid, size, fingerprint, accepted, '', '', '' FROM seen WHERE mailbox = ? AND {uids}
+UNDATED, NOT_DELIVERED = 0, -1
+"""Values of seen.accepted in place of a time: an earlier version has recorded none, which the user
+may make good; or no sink is known to have accepted the message, so it never counts as delivered."""
+KNOWN_BEFORE = """
+SELECT uid, size, fingerprint, accepted, 0, '', '', '' FROM seen WHERE mailbox = ? AND {uids}
     UNION ALL
-SELECT uid, size, fingerprint, 0, state, coalesce(action, ''), recipients
+SELECT uid, size, fingerprint, 0, sink, state, coalesce(action, ''), recipients
     FROM message WHERE mailbox = ? AND {uids}
 """
+"""What is known of messages that become seen: as seen before, and under way."""
 PUT_SEEN = (
     "INSERT INTO seen VALUES (?, ?, ?, ?, ?) ON CONFLICT (mailbox, uid) DO UPDATE SET"
     " size = excluded.size, fingerprint = excluded.fingerprint, accepted = excluded.accepted"
@@ -78,7 +82,6 @@ PUT_ROW = (
     "INSERT INTO message (mailbox, sink, uid, size, state, name, recipients, tries, since,"  # noqa: S608
     f" fingerprint, upload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?){REPLACE}"
 )
-NEVER_SEEN = (0, b"", 0)
 INPUTS = {Verdict.REFUSED: Life.refuse, Verdict.POSTPONED: Life.postpone}
 
 
@@ -204,33 +207,41 @@ class SqlPage:
 
         def record(db: Statements) -> None:
             uids = [one.uid for one in messages]
-            before = self._seen_before(db, uids, now)
+            before = self._known_before(db, uids, now)
             db.executemany(
                 PUT_SEEN,
                 [
                     (self._mailbox, one.uid, min(one.size, MAX_SIZE) or size, mark, delivered)
                     for one in messages
-                    for size, mark, delivered in [before.get(one.uid, NEVER_SEEN)]
+                    for size, mark, delivered in [seen_as(before.get(one.uid, ()))]
                 ],
             )
             self._delete(db, "message", uids)
 
         self._ledger.write(record)
 
-    def _seen_before(
+    def _known_before(
         self, db: Statements, uids: Sequence[Uid], now: int
-    ) -> dict[Uid, tuple[int, bytes, int]]:
-        """Return size, fingerprint and time of delivery of those messages that have records."""
-        found: dict[Uid, tuple[int, bytes, int]] = {}
+    ) -> dict[Uid, list[tuple[int, bytes, int]]]:
+        """Return what is known of messages: first the row of this sink, the seen one last.
+
+        Each is size, fingerprint and time of delivery: of a message under way that is now, if a
+        recipient has it.
+        """
+        found: dict[Uid, list[tuple[int, bytes, int]]] = {}
         for some in in_parts(uids):
             those, values = self._ledger.among("uid", some)
             key = (self._mailbox, *values)
-            rows = db.execute(SEEN_BEFORE.format(uids=those), (*key, *key))
-            for uid, size, mark, recorded, state, action, recipients in rows:
-                taken = is_delivered(state, action, as_text(recipients))
-                delivered = now if taken else recorded
-                before = found.get(uid, NEVER_SEEN)
-                found[uid] = max(size, before[0]), max(mark, before[1]), max(delivered, before[2])
+            rows = db.execute(KNOWN_BEFORE.format(uids=those), (*key, *key)).fetchall()
+            # No sink has the key 0.
+            for uid, size, mark, when, sink, state, action, recipients in sorted(
+                rows, key=lambda row: (row[4] != self._sink, not row[4])
+            ):
+                if sink:
+                    taken = is_delivered(state, action, as_text(recipients))
+                    found.setdefault(uid, []).append((size, mark, now if taken else NOT_DELIVERED))
+                else:
+                    found.setdefault(uid, []).append((size, mark, when))
         return found
 
     def mark_compared(self) -> None:
@@ -592,6 +603,20 @@ def is_delivered(state: str, action: str, recipients: str) -> bool:
     """
     taken = state == accepted and action == Action.MARK.value
     return taken and bool(served_names(recipients))
+
+
+def seen_as(rows: Sequence[tuple[int, bytes, int]]) -> tuple[int, bytes, int]:
+    """Return size, fingerprint and time of delivery of a seen message, from what was known of it.
+
+    A row with another fingerprint belongs to another message that had this UID: the delivery of
+    that one must never permit the deletion of this one.
+    """
+    mark = next((row[1] for row in rows if row[1]), b"")
+    same = [row for row in rows if row[1] in {mark, b""}]
+    times = [row[2] for row in same]
+    # An earlier version may have seen it undelivered, so a failure to deliver it counts.
+    when = max(times) if any(time > 0 for time in times) else min(times, default=NOT_DELIVERED)
+    return max((row[0] for row in same), default=0), mark, when
 
 
 def is_in_doubt(recorded: int, fingerprint: bytes, listed: int) -> bool:

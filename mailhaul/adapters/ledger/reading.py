@@ -12,7 +12,7 @@ from ...flows.account import Action
 from ...flows.ledger import Acceptance
 from ...flows.row_states import Life, accepted, after
 from ...flows.source import Listed, Uid
-from .page import MAX_SIZE, PUT_ACCEPTED, PUT_SEEN, in_parts, is_same_size
+from .page import MAX_SIZE, NOT_DELIVERED, PUT_ACCEPTED, PUT_SEEN, in_parts, is_same_size
 from .schema import new_names
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class ReadingRecords:
 
     # Left out by rules
 
-    def left_out(self, listed: Sequence[Listed], rules: bytes) -> Collection[Uid]:
-        """Return the UIDs of those messages that these rules have left out before."""
+    def left_out(self, listed: Sequence[Listed], marks_of: tuple[bytes, bytes]) -> Collection[Uid]:
+        """Return the UIDs of those messages that rules with marks in this range have left out."""
         sizes = {one.uid: one.size for one in listed}
         found: set[Uid] = set()
 
@@ -61,17 +61,18 @@ class ReadingRecords:
             for some in in_parts([*sizes]):
                 those, values = self._ledger.among("uid", some)
                 rows = db.execute(
-                    f"SELECT uid, size FROM left_out WHERE mailbox = ? AND rules = ? AND {those}",  # noqa: S608
-                    (self._mailbox, rules, *values),
+                    f"SELECT uid, size FROM left_out WHERE mailbox = ?"  # noqa: S608
+                    f" AND rules BETWEEN ? AND ? AND {those}",
+                    (self._mailbox, *marks_of, *values),
                 )
                 found.update(uid for uid, size in rows if is_same_size(size, sizes[uid]))
 
         self._ledger.write(look)
         return found
 
-    def leave_out(self, messages: Sequence[Listed], rules: bytes) -> None:
-        """Record that these rules leave out these messages."""
-        rows = [(self._mailbox, one.uid, min(one.size, MAX_SIZE), rules) for one in messages]
+    def leave_out(self, messages: Sequence[Listed], mark: bytes) -> None:
+        """Record that rules with this mark leave out these messages."""
+        rows = [(self._mailbox, one.uid, min(one.size, MAX_SIZE), mark) for one in messages]
         self._ledger.write(
             lambda db: db.executemany(
                 "INSERT INTO left_out VALUES (?, ?, ?, ?) ON CONFLICT (mailbox, uid) DO UPDATE SET"
@@ -195,7 +196,7 @@ class ReadingRecords:
             lambda db: db.executemany(
                 PUT_SEEN,
                 [
-                    (self._mailbox, one.uid, min(one.size, MAX_SIZE), fingerprint, 0)
+                    (self._mailbox, one.uid, min(one.size, MAX_SIZE), fingerprint, NOT_DELIVERED)
                     for one, fingerprint in messages
                 ],
             )

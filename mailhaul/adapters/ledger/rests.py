@@ -6,11 +6,11 @@ allows. Both outlive the program.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .names import stored
-from .store import LONGEST_REST, SqlLedger
+from .names import as_text, stored
+from .store import LONGEST_REST, Rest, SqlLedger
 
 if TYPE_CHECKING:
     from .statements import Statements
@@ -40,6 +40,22 @@ def write_rest(db: Statements, account: str, until: float, reason: str, daylimit
 def end_rest(ledger: SqlLedger, account: str) -> None:
     """Forget the rest of an account. Raises LedgerFault."""
     ledger.write(lambda db: db.execute("DELETE FROM rest WHERE account = ?", (stored(account),)))
+
+
+def rests(ledger: SqlLedger, now: float) -> Mapping[str, Rest]:
+    """Return the rests that have not ended, by account. Raises LedgerFault."""
+    rows = ledger.write(
+        lambda db: db.execute(
+            # A longer rest was written when the clock was wrong.
+            "SELECT account, until, reason, daylimit FROM rest"
+            " WHERE until > ?1 AND until <= ?1 + ?2",
+            (int(now), LONGEST_REST),
+        ).fetchall()
+    )
+    return {
+        as_text(account): Rest(float(until), str(reason), int(daylimit))
+        for account, until, reason, daylimit in rows
+    }
 
 
 class DayMeter:

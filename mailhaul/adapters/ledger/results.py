@@ -66,7 +66,7 @@ class Waiting(Record):
 
 COLUMNS = (
     "entry, time, code, words, failures, since, success, error_time, error_code, error_words,"
-    " polls, CAST(codes AS text), seconds, fetched, delivered, octets, refused, postponed, spam"
+    " polls, codes, seconds, fetched, delivered, octets, refused, postponed, spam"
 )
 # The name of an offer is its time, and 18 more characters (``new_name``).
 WAITING = f"""

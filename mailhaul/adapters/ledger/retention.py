@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...flows.retention import Delivered, Found, Standing
 from ...protocols.record import Record
 from .names import as_text, stored
+from .page import NOT_DELIVERED, UNDATED
 
 if TYPE_CHECKING:
     from ...flows.source import Uid
@@ -26,12 +27,12 @@ DUE = """
 SELECT uid, size, fingerprint, accepted FROM seen
     WHERE mailbox = ? AND accepted > 0 AND accepted <= ? ORDER BY accepted, uid LIMIT ?
 """
-OF_ACCOUNT = """
+OF_ACCOUNT = f"""
 SELECT mailbox.id, mailbox.name,
-    (SELECT count(*) FROM seen WHERE mailbox = mailbox.id AND accepted = 0
+    (SELECT count(*) FROM seen WHERE mailbox = mailbox.id AND accepted = {UNDATED}
         AND length(fingerprint) > 0)
     FROM mailbox WHERE account = ? ORDER BY mailbox.name, mailbox.id
-"""
+"""  # noqa: S608
 
 
 class RetentionRecords:
@@ -82,8 +83,8 @@ class RetentionRecords:
         """Record that these UIDs now belong to messages that were not delivered."""
         self._ledger.write(
             lambda db: db.executemany(
-                "UPDATE seen SET accepted = 0 WHERE mailbox = ? AND uid = ?",
-                [(self._mailbox, uid) for uid in uids],
+                "UPDATE seen SET accepted = ? WHERE mailbox = ? AND uid = ?",
+                [(NOT_DELIVERED, self._mailbox, uid) for uid in uids],
             )
         )
 
@@ -124,7 +125,8 @@ def confirm(ledger: SqlLedger, until: Mapping[int, int]) -> None:
 def date_undated(ledger: SqlLedger, keys: Sequence[int]) -> int:
     """Let the messages of earlier versions in these mailboxes count as delivered now.
 
-    Only those whose header is known. Return their number.
+    Only those whose header is known, and of which nothing says that they were not delivered.
+    Return their number.
     """
     now = int(ledger.clock())
 
@@ -132,8 +134,8 @@ def date_undated(ledger: SqlLedger, keys: Sequence[int]) -> int:
         return sum(
             db.execute(
                 "UPDATE seen SET accepted = ?"
-                " WHERE mailbox = ? AND accepted = 0 AND length(fingerprint) > 0",
-                (now, key),
+                " WHERE mailbox = ? AND accepted = ? AND length(fingerprint) > 0",
+                (now, key, UNDATED),
             ).rowcount
             for key in keys
         )

@@ -33,6 +33,7 @@ TABLES = (
         rest_until INTEGER NOT NULL DEFAULT 0, rest_reason TEXT NOT NULL DEFAULT ''
     )
     """,
+    # ``accepted`` is the time of delivery, or 0 or -1: see ``page.UNDATED`` and ``NOT_DELIVERED``.
     """
     CREATE TABLE seen (
         mailbox INTEGER NOT NULL REFERENCES mailbox (id),

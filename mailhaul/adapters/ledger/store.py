@@ -242,10 +242,10 @@ class SqlLedger:
         return Resemblance(len(common), len(common) - len(same), fingerprints)
 
     def take_over(self, relative: Relative, account: str) -> None:
-        """Move all records of such a mailbox to this account."""
-        from .renames import rename  # few accounts need it
+        """Move all records of such a mailbox to this account, and what belongs to the account."""
+        from .renames import take_over  # names seldom change
 
-        self.write(lambda db: rename(db, relative.key, account))
+        take_over(self, relative, account)
 
     def accounts(self) -> Sequence[tuple[str, str, int, int]]:
         """Return for each mailbox: account, name, messages seen, messages under way."""

@@ -60,26 +60,24 @@ def identify() -> imap.Id:
     return imap.Id(((b"name", b"mailhaul"), (b"version", __version__.encode("ascii"))))
 
 
-async def log_out(channel: Channel[imap.Client], *, patiently: bool = False) -> None:
-    """Log out if the connection is still usable, and close it.
-
-    The reply is waited for only ``patiently``, and from a program, which ends with a reply that it
-    can write. Every action was confirmed before, so nothing depends on it, and it costs a round
-    trip.
-    """
+async def log_out(channel: Channel[imap.Client]) -> None:
+    """Log out if the connection is still usable, and close it after the reply (RFC 3501, 3.4)."""
     if not channel.open:
         return
     try:
         if not (channel.machine.outstanding or channel.machine.failed):
             channel.machine.send(imap.Logout())
-            if channel.address and not patiently:
-                return await Close(channel)
-            channel.pace = Pace(channel.machine, LOGOUT_SECONDS)
-            while not isinstance(await next_event(channel, LOGOUT_SECONDS), imap.Completed):
-                pass
+            await hear_logout(channel)
     except (ProtocolError, RuntimeFault):
         pass
     await Close(channel)
+
+
+async def hear_logout(channel: Channel[imap.Client]) -> None:
+    """Wait for the reply to LOGOUT, but not for long: nothing depends on it."""
+    channel.pace = Pace(channel.machine, LOGOUT_SECONDS)
+    while not isinstance(await next_event(channel, LOGOUT_SECONDS), imap.Completed):
+        pass
 
 
 async def hear_greeting(channel: Channel[imap.Client], access: Access) -> imap.Greeted:

@@ -153,11 +153,11 @@ class PostgresReading:
     def __init__(self, records: ReadingRecords) -> None:
         self._records = records
 
-    def left_out(self, listed: Sequence[Listed], rules: bytes) -> Collection[Uid]:
-        return {*map(from_column, self._records.left_out(encoded(listed), rules))}
+    def left_out(self, listed: Sequence[Listed], marks_of: tuple[bytes, bytes]) -> Collection[Uid]:
+        return {*map(from_column, self._records.left_out(encoded(listed), marks_of))}
 
-    def leave_out(self, messages: Sequence[Listed], rules: bytes) -> None:
-        self._records.leave_out(encoded(messages), rules)
+    def leave_out(self, messages: Sequence[Listed], mark: bytes) -> None:
+        self._records.leave_out(encoded(messages), mark)
 
     def keep_left_out(self, uids: Collection[Uid]) -> None:
         self._records.keep_left_out({*columns(uids)})

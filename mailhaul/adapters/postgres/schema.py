@@ -66,7 +66,7 @@ LEDGER = (
         failures bigint NOT NULL DEFAULT 0, since bigint NOT NULL DEFAULT 0,
         success bigint NOT NULL DEFAULT 0,
         error_time bigint NOT NULL DEFAULT 0, error_code bigint, error_words {TEXT} DEFAULT '',
-        polls bigint NOT NULL DEFAULT 0, codes jsonb NOT NULL DEFAULT '{{}}',
+        polls bigint NOT NULL DEFAULT 0, codes {TEXT} DEFAULT '{{}}',
         seconds double precision NOT NULL DEFAULT 0,
         fetched bigint NOT NULL DEFAULT 0, delivered bigint NOT NULL DEFAULT 0,
         octets bigint NOT NULL DEFAULT 0, refused bigint NOT NULL DEFAULT 0,

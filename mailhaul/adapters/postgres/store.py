@@ -66,9 +66,9 @@ class PostgresLedger(SqlLedger):
 
     is_shared = True
     record = RESULT.format(
-        first_code="jsonb_build_object(?7, 1)",
-        more_codes="jsonb_set(result.codes, ARRAY[?7],"
-        " to_jsonb(coalesce(CAST(result.codes ->> ?7 AS bigint), 0) + 1))",
+        first_code="CAST(jsonb_build_object(?7, 1) AS text)",
+        more_codes="CAST(CAST(result.codes AS jsonb) || jsonb_build_object(?7,"
+        " coalesce(CAST(CAST(result.codes AS jsonb) ->> ?7 AS bigint), 0) + 1) AS text)",
     )
 
     def __init__(

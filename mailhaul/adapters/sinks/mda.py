@@ -213,14 +213,18 @@ class MdaSink:
 
     async def offer(self, parcel: Parcel) -> Delivery:
         """Begin to spool a message. Raises SinkUnavailable, and PollFailed (IOERR)."""
-        if self.timeouts_in_a_row >= MAX_FAILURES_IN_A_ROW:
-            count = self.timeouts_in_a_row
-            raise SinkUnavailable(f"MDA: {count} commands in a row did not end in time")
+        self.require_commands_that_end()
         try:
             spool = await new_spool(parcel.size, self.spool_folder)
         except SpoolTooSmall as fault:
             return Declined(too_large_outcome(fault))
         return MdaDelivery(self, parcel, spool)
+
+    def require_commands_that_end(self) -> None:
+        """Raise SinkUnavailable if the last commands had to be terminated."""
+        if self.timeouts_in_a_row >= MAX_FAILURES_IN_A_ROW:
+            count = self.timeouts_in_a_row
+            raise SinkUnavailable(f"MDA: {count} commands in a row did not end in time")
 
     def listening(self) -> Sequence[Channel[Endpoint] | Program]:
         """Return the running processes, oldest first."""
@@ -285,10 +289,19 @@ class MdaDelivery:
                 self._conclude(too_large_outcome(fault))
 
     async def complete(self, proof: CompletionProof) -> None:
-        """Start the MDA: ``proof`` shows that the spool contains the complete message."""
+        """Start the MDA: ``proof`` shows that the spool contains the complete message.
+
+        Raises SinkUnavailable if that is not possible.
+        """
         del proof
         if self._verdict is not None:
             return
+        try:
+            # This message was offered before it was known of the last one.
+            self._sink.require_commands_that_end()
+        except SinkUnavailable as fault:
+            self._conclude(Outcome(Verdict.POSTPONED, str(fault)))
+            raise
         os.lseek(self._spool, 0, os.SEEK_SET)
         template = self._sink.template
         argv = template.argv(template.sender(self._parcel.sender), self._recipients())

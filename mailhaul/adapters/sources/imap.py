@@ -20,11 +20,12 @@ from ...flows.channel import Channel, next_event
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.pace import Pace
 from ...flows.report import Remark, Report
+from ...flows.requests import Close, RuntimeFault
 from ...flows.source import Listed, Opened, Part, Uid
-from ...protocols.errors import LimitExceeded, LocalProtocolError
+from ...protocols.errors import LimitExceeded, LocalProtocolError, ProtocolError
 from ...protocols.machine import NeedData
 from ..login.access import Access, excerpt, mailbox_advice
-from ..login.imap import greet, identify, log_out
+from ..login.imap import greet, hear_logout, identify, log_out
 from .imap_actions import Actions, Refusals
 from .imap_listing import (
     ALL,
@@ -90,15 +91,18 @@ class ImapSource:
     # A daemon keeps thousands of them; a dictionary with so many names takes 1,500 octets.
     __slots__ = (
         "_access", "_actions", "_ahead", "_counted", "_delimiter", "_expected", "_expunged",
-        "_found", "_identified", "_is_fresh", "_keeps", "_on_the_wire", "_refusals", "_report",
-        "_saved", "_server_texts", "_texts", "_total_at_select", "_uidvalidity", "_with_marks",
-        "channel", "leaves_unread", "mailbox", "remembers", "timeout", "total",
+        "_found", "_identified", "_is_fresh", "_keeps", "_left", "_on_the_wire", "_refusals",
+        "_report", "_saved", "_server_texts", "_texts", "_total_at_select", "_uidvalidity",
+        "_with_marks", "channel", "leaves_unread", "mailbox", "refused_at_close", "remembers",
+        "timeout", "total",
     )  # fmt: skip
 
     reuses_uids = False
     in_sessions = False
     deletes_on_retrieval = False
     settles_at_close = False
+    stays_open = False
+    """Whether the connection is used again after ``close``, so that no reply may be left to it."""
     octets: int | None = None
     envelope_sender: bytes | None = None
     envelope_recipient: bytes | None = None
@@ -120,6 +124,7 @@ class ImapSource:
         self.timeout = access.timeout
         self.total = 0
         self.remembers = True
+        self.refused_at_close = self._left = False
         self.leaves_unread = False
         self._delimiter: bytes | None = None
         self._server_texts = ServerTexts(access.peer, report, access.note_rest)
@@ -148,7 +153,8 @@ class ImapSource:
             self.channel = self._new_channel()
         self._is_fresh = False
         self.total = 0
-        self._refusals = Refusals()
+        if not self.refused_at_close:
+            self._refusals = Refusals()
         self._identified = False
         self._forget_mailbox()
         await greet(self.channel, self._access)
@@ -160,9 +166,31 @@ class ImapSource:
         self._server_texts.attach(channel)
         return channel
 
-    async def close(self, *, patiently: bool = False) -> None:
-        """Log out if the connection is still usable, and close it; see ``log_out``."""
-        await log_out(self.channel, patiently=patiently)
+    async def close(self) -> None:
+        """Log out if the connection is still usable, and close it.
+
+        LOGOUT follows at once what ``finish`` has left, which saves a round trip. Only this raises
+        ProtocolError and RuntimeFault.
+        """
+        left, self._left = self._left, False
+        if left and self._actions.under_way:
+            try:
+                await self._end_after_replies()
+            except (ProtocolError, RuntimeFault):
+                await Close(self.channel)
+                raise
+        else:
+            await log_out(self.channel)
+        self.refused_at_close = left and self._actions.refused
+
+    async def _end_after_replies(self) -> None:
+        """Send LOGOUT, take the replies to the actions before it, and close the connection."""
+        self.channel.machine.send(imap.Logout())
+        while self._actions.under_way:
+            self._handle(await next_event(self.channel, self.timeout))
+        with suppress(ProtocolError, RuntimeFault):
+            await hear_logout(self.channel)
+        await Close(self.channel)
 
     async def mailboxes(
         self, wanted: Sequence[str], elsewhere: Sequence[str] = ()
@@ -469,8 +497,12 @@ class ImapSource:
         while True:
             event = await next_event(self.channel, self.timeout)
             self._keep_count(event)
-            if isinstance(event, imap.Completed) and event.command is command:
-                return event
+            if isinstance(event, imap.Completed):
+                if event.command is command:
+                    return event
+                if isinstance(event.command, imap.UidStore | imap.UidExpunge):
+                    # It was left to a later request.
+                    self._actions.answered(event)
             if collect:
                 collect(event)
 
@@ -560,8 +592,14 @@ class ImapSource:
         return self._actions.confirmed()
 
     async def finish(self, *, may_close: bool = False) -> None:
-        """Wait for all replies; then retry refused actions in another form, and expunge."""
-        del may_close
+        """Wait for all replies; then retry refused actions in another form, and expunge.
+
+        With ``may_close`` replies are left to ``close``, if the usual commands are all it takes.
+        """
+        usual = not (self.stays_open or self.refused_at_close or self.expunges_all)
+        self._left = may_close and usual and not self._actions.refused
+        if self._left:
+            return
         while self._actions.under_way:
             self._handle(await next_event(self.channel, self.timeout))
             if not self._actions.under_way:

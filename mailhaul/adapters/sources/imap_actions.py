@@ -117,6 +117,7 @@ class Actions:
         if isinstance(command, imap.UidStore) and command.operation.endswith(SILENT):
             action = Action.DELETE if rb"\Deleted" in command.flags else Action.MARK
             self._again.append((action, uids))
+            self._refusals.store = True
         else:
             self._report_error(len(uids), done)
 
@@ -124,11 +125,15 @@ class Actions:
         text = f"the server does not delete or mark {count} message(s): {excerpt(done.text)}"
         self._report(Remark(f"{self._channel.peer}: {text}", error=True))
 
+    @property
+    def refused(self) -> bool:
+        """Whether the server has refused something that it may do in another form."""
+        return bool(self._again or self._flagged)
+
     def retry_refused(self) -> None:
         """Send refused actions again, once and in another form."""
         again, self._again = self._again, []
         for action, uids in again:
-            self._refusals.store = True
             self._failed -= {*uids}
             self._flagged -= {*uids}
             self.perform(action, uids)

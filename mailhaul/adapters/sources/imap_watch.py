@@ -24,6 +24,8 @@ class WatchedSource(ImapSource):
 
     __slots__ = ("_idle_ended", "_idle_refused", "_idle_started")
 
+    stays_open = True
+
     def __init__(
         self,
         access: Access,
@@ -43,11 +45,11 @@ class WatchedSource(ImapSource):
         if not self._is_usable:
             await super().open()
 
-    async def close(self, *, patiently: bool = False) -> None:
+    async def close(self) -> None:
         """Keep a usable connection for the next poll; close any other."""
         self._server_texts.clear()
         if not self._is_usable:
-            await super().close(patiently=patiently)
+            await super().close()
 
     async def leave(self) -> None:
         """Log out."""

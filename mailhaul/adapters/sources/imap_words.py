@@ -16,6 +16,9 @@ MAX_ALERTS = 10
 """The maximum number of different alerts shown in one poll."""
 FOR_ALL = (imap.Login, imap.Authenticate, imap.Select)
 """Commands whose refusal concerns more than one message."""
+OVER_LIMITS = frozenset({b"OVERQUOTA", b"THROTTLED"})
+"""Codes of a refused FETCH that concern the account. No quota of storage is meant, as nothing is
+stored. Gmail: "[OVERQUOTA] Account exceeded command or bandwidth limits"."""
 WITH_TEXT: frozenset[type] = frozenset({imap.Completed, imap.Greeted, imap.SaidBye, imap.Status})
 """The events with a text for the user; most others have message text."""
 
@@ -33,7 +36,7 @@ class ServerTexts(imap.Tap):
         self._report = report
         self._note_rest = note_rest
         self.throttled = False
-        """Whether the server has named a time for which it wants no requests."""
+        """Whether the server sends no message now: it has named a time, or its limits."""
         self._alerts: list[str] = []
         self._refusal: imap.Completed | None = None
         self._channel: Channel[imap.Client] | None = None
@@ -82,7 +85,8 @@ class ServerTexts(imap.Tap):
                 ):
                     self._set_remark(excerpt(event.text))
                     command = event.command if isinstance(event, imap.Completed) else None
-                    self._look_for_rest(event, for_all=isinstance(command, FOR_ALL))
+                    for_all = isinstance(command, FOR_ALL) or is_over_limits(event)
+                    self._look_for_rest(event, for_all=for_all)
             case _:
                 pass
 
@@ -101,7 +105,7 @@ class ServerTexts(imap.Tap):
 
         code = event.code.name if event.code else b""
         if wanted := rest_wanted(event.text, code, for_all=for_all):
-            self.throttled = self.throttled or wanted.explicit
+            self.throttled = self.throttled or wanted.explicit or is_over_limits(event)
             self._note_rest(wanted)
 
     def _alert(self, event: imap.Completed | imap.Status | imap.Greeted | imap.SaidBye) -> bool:
@@ -117,3 +121,12 @@ class ServerTexts(imap.Tap):
     def _set_remark(self, text: str) -> None:
         if self._channel:
             self._channel.remark = f"the server said before: {text}" if text else ""
+
+
+def is_over_limits(event: object) -> bool:
+    """Whether a message is refused because of what the account has fetched."""
+    match event:
+        case imap.Completed(imap.UidFetch(), _, code, _) if code is not None:
+            return code.name.upper() in OVER_LIMITS
+        case _:
+            return False

@@ -79,7 +79,7 @@ class Pop3Source(Pop3Maildrop):
 
     # Disconnecting
 
-    async def close(self, *, patiently: bool = False) -> None:
+    async def close(self) -> None:
         """Send QUIT, at which the server removes the deleted messages, and close the connection."""
         channel = self.channel
         if not channel.open:

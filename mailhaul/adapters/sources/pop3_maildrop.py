@@ -77,6 +77,7 @@ class Pop3Maildrop:
     reuses_uids = True
     expunges_all = False
     settles_at_close = True
+    refused_at_close = False
 
     def __init__(
         self,

@@ -108,11 +108,14 @@ class Pop3Texts(Lines):
         self._commands.append(command)
 
     def _take(self, line: bytes) -> bytes:
-        if not self._greeted:
+        if self._listing:
+            self._listing = line.rstrip(b"\r\n") != b"."
+        elif not line.strip(b"\r\n"):
+            # The machine skips empty lines before a reply, so this is none.
+            pass
+        elif not self._greeted:
             self._greeted = True
             self._line_end = b"\r\n" if line.endswith(b"\r\n") else b"\n"
-        elif self._listing:
-            self._listing = line.rstrip(b"\r\n") != b"."
         elif not line.startswith(b"+ ") and self._commands:
             command = self._commands.popleft()
             positive = line[:3].upper() == b"+OK"

@@ -239,7 +239,8 @@ usage: mailhaul ledger [list] [--json] [-f FILE]
 
 The ledger records which messages were fetched and kept (SEEN), and which are in progress (OPEN).
 list    lists the mailboxes in the ledger; --json: as "mailhaul schema ledger" describes
-rename  moves the records of account OLD to NEW, so that its messages are not fetched again
+rename  moves the records of account OLD to NEW, so that its messages are not fetched again, with
+        its rest, its daylimit, the results of its polls and the alerts
 forget  deletes the records of an account; messages kept on its server are fetched again
 -f      names the rc file, if "set store" in it says where the ledger is
 No poll of these accounts may be running.

@@ -10,10 +10,21 @@ from ...adapters.sinks.kinds import chosen_sink, sink_value
 from ...flows.account import Action
 from ...flows.outcome import ExitCode
 from ...flows.preview import Forecast, Foreseen, MailboxPreview
+from ...flows.retention import DAY
 from ...flows.source import format_uid
 from ..polls.accounts import user_at_server
 from ..polls.lines import escape
-from .json_schema import COUNT, COUNT_OR_NULL, TEXT, TEXT_OR_NULL, list_of, of_fields, one_of, whole
+from .json_schema import (
+    COUNT,
+    COUNT_OR_NULL,
+    TEXT,
+    TEXT_OR_NULL,
+    list_of,
+    of_fields,
+    one_of,
+    or_null,
+    whole,
+)
 from .screen import Screen, counted, size_in_words
 
 DOCUMENT, VERSION = "mailhaul-dry-run", 1
@@ -26,12 +37,14 @@ STYLES = {
     Forecast.LATER: "blue",
     Forecast.QUARANTINED: "magenta",
     Forecast.DELIVERED: "cyan",
+    Forecast.EXPIRED: "cyan",
     Forecast.SEEN: "dim",
 }
 REASONS = {
     Forecast.LATER: "left for the next poll (fetchlimit)",
     Forecast.QUARANTINED: 'failed too often; see "mailhaul quarantine list"',
     Forecast.DELIVERED: "delivered by an earlier poll",
+    Forecast.EXPIRED: "delivered long ago (delete-after)",
     Forecast.SEEN: "fetched before",
 }
 FETCHED = frozenset({Forecast.FETCH, Forecast.RETRY, Forecast.REFUSE})
@@ -95,6 +108,7 @@ def mailbox_lines(
     name = screen.paint(escape(mailbox.mailbox), "bold")
     before = f", {mailbox.seen:,} of them fetched before" if mailbox.seen else ""
     lines = [f"  {name}: {counted(mailbox.total, 'message')}{before}"]
+    lines += retention_lines(mailbox, settings, screen)
     if not mailbox.messages:
         return lines
     rows: list[tuple[str, ...]] = [
@@ -110,6 +124,21 @@ def mailbox_lines(
         lines.append(line)
         lines += header_lines(one, screen) if details else ()
     return lines
+
+
+def retention_lines(
+    mailbox: MailboxPreview, settings: AccountSettings, screen: Screen
+) -> Sequence[str]:
+    """Return the lines about what ``delete-after`` would do, if anything is due."""
+    found = mailbox.retention
+    if not (found and found.due):
+        return ()
+    days, gone = settings.deleteafter // DAY, len(found.same)
+    due = f"{counted(found.due, 'message')} delivered more than {days} days ago"
+    if found.held:
+        held = f"{found.held}; see mailhaul retention"
+        return screen.wrap(f"delete-after {days}d: {due}, {gone:,} would be deleted: {held}", 4)
+    return screen.wrap(f"delete-after {days}d: {due}, {gone:,} would be deleted in this poll", 4)
 
 
 def row_of(one: Foreseen, settings: AccountSettings, screen: Screen) -> tuple[str, ...]:
@@ -188,6 +217,7 @@ def totals_of(results: Sequence[Result]) -> dict[str, int]:
         "later": counts[Forecast.LATER],
         "quarantined": counts[Forecast.QUARANTINED],
         "delivered": counts[Forecast.DELIVERED],
+        "expired": counts[Forecast.EXPIRED],
     }
 
 
@@ -229,7 +259,16 @@ def mailbox_facts(mailbox: MailboxPreview) -> Mapping[str, object]:
         "total": mailbox.total,
         "seen": mailbox.seen,
         "messages": [message_facts(one) for one in mailbox.messages],
+        "retention": retention_facts(mailbox),
     }
+
+
+def retention_facts(mailbox: MailboxPreview) -> Mapping[str, object] | None:
+    """Return the part of the document about ``delete-after``, None for an account without it."""
+    found = mailbox.retention
+    if found is None:
+        return None
+    return {"due": found.due, "delete": len(found.same), "held": found.held or None}
 
 
 def message_facts(one: Foreseen) -> Mapping[str, object]:
@@ -263,7 +302,16 @@ MESSAGE = of_fields(
     },
     {"from": TEXT, "subject": TEXT},
 )
-MAILBOX = of_fields({"name": TEXT, "total": COUNT, "seen": COUNT, "messages": list_of(MESSAGE)})
+RETENTION = of_fields({"due": COUNT, "delete": COUNT, "held": TEXT_OR_NULL})
+MAILBOX = of_fields(
+    {
+        "name": TEXT,
+        "total": COUNT,
+        "seen": COUNT,
+        "messages": list_of(MESSAGE),
+        "retention": or_null(RETENTION),
+    }
+)
 ACCOUNT = of_fields(
     {
         "account": TEXT,

@@ -25,6 +25,8 @@ from ...protocols.record import Record
 from ...runtimes import blocking, several
 from ...runtimes.engine import Engine
 
+AT_A_TIME = 8
+"""Connections of a search at a time. What names the places may be a document of somebody else."""
 NO_PIN = "00" * 32
 """A fingerprint that no certificate has."""
 
@@ -72,27 +74,32 @@ class Decided(Exception):
 
 
 def probe_all(places: Sequence[Place]) -> Sequence[str]:
-    """Try all places side by side; return why each cannot be used, or "".
+    """Try places in this order, a few side by side; return why each cannot be used, or "".
 
-    Those after the first one that can be used may not have been tried to the end.
+    Those after the first one that can be used may not have been tried, or not to the end.
     """
     reasons: list[str | None] = [None] * len(places)
 
-    async def one(number: int, place: Place) -> None:
-        try:
-            await probe(place)
-        except Unusable as reason:
-            reasons[number] = f"{place.host}: {reason}"
-        else:
-            reasons[number] = ""
-        # The first one that has not failed.
-        if next((reason for reason in reasons if not reason), None) == "":
-            raise Decided
+    left = iter(enumerate(places))
+
+    async def one_after_another() -> None:
+        for number, place in left:
+            try:
+                await probe(place)
+            except Unusable as reason:
+                reasons[number] = f"{place.host}: {reason}"
+            else:
+                reasons[number] = ""
+            # The first one that has not failed.
+            if next((reason for reason in reasons if not reason), None) == "":
+                raise Decided
+            # A place that can be used is known, and those before it have begun.
+            if "" in reasons:
+                return
 
     with suppress(Decided):
-        several.run(
-            (one(number, place), Engine(time.monotonic)) for number, place in enumerate(places)
-        )
+        flows = [one_after_another() for _ in places[:AT_A_TIME]]
+        several.run((flow, Engine(time.monotonic)) for flow in flows)
     return ["it was not tried" if reason is None else reason for reason in reasons]
 
 

@@ -37,6 +37,7 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines, hold: H
         lines.detail("Check mode enabled, not fetching mail")
     context = replace(make_context(configuration, caller, lines), hold=hold)
     accounts = configuration.accounts
+    lines.names_accounts = lines.names_accounts or len(accounts) > 1
     names = keys_for(accounts)
     recorder = Recorder(context, lines, dict(zip(names, accounts, strict=True)))
     waiting = any(one.idle for one in accounts) and not context.check

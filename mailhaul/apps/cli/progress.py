@@ -310,6 +310,7 @@ class ProgressLines(Lines):
         stream = cast(TextIO, ScreenStream(screen))
         err = stream if lines.err.isatty() else lines.err
         super().__init__(lines.verbosity, stream, err, lines.program)
+        self.names_accounts = lines.names_accounts
         self._screen = screen
 
     def note(self, event: Event, account: str = "") -> None:

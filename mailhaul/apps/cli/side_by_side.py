@@ -38,6 +38,7 @@ class BufferedLines(Lines):
         self._texts = out, out if lines.err is lines.out else io.StringIO()
         super().__init__(lines.verbosity, *self._texts, lines.program)
         self._lines = lines
+        self.names_accounts = lines.names_accounts
         self.shows_messages = lines.shows_messages
 
     def print(self) -> None:

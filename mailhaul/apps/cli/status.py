@@ -14,12 +14,14 @@ from ...adapters.config.caller import Caller
 from ...adapters.config.errors import ConfigErrors, ConfigRefused
 from ...adapters.config.load import Configuration, load
 from ...adapters.config.rcfile import read_descriptor
+from ...adapters.ledger.rests import rests
 from ...adapters.ledger.results import (
     EntryResult,
     Waiting,
     entry_results,
     waiting,
 )
+from ...adapters.ledger.store import Rest
 from ...flows.outcome import ExitCode, PollFailed
 from ..polls.accounts import keys_for
 from ..polls.lines import Lines, write
@@ -71,18 +73,20 @@ class StatusSource:
         folder = state_folder(self._caller, os.environ, settings)
         results: Mapping[str, EntryResult] = {}
         waits: Sequence[Waiting] = ()
+        resting: Mapping[str, Rest] = {}
         # Before the first poll there is no ledger file.
         ledger = ledger_of(folder, settings)
         try:
             if ledger.exists():
                 results, waits = entry_results(ledger), waiting(ledger)
+                resting = rests(ledger, time.time())
             octets = ledger.octets()
         finally:
             ledger.close()
         if configuration is None or not configuration.accounts:
-            return list(all_entries(results, waits)), octets
+            return list(all_entries(results, waits, resting)), octets
         names = keys_for(configuration.accounts)
-        entries = known_entries(configuration.accounts, names, results, waits)
+        entries = known_entries(configuration.accounts, names, results, waits, resting)
         # An entry with "skip" belongs here once it was polled by its name.
         return [e for e in entries if e.result.time or not (e.settings and e.settings.skip)], octets
 

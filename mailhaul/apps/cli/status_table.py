@@ -10,7 +10,7 @@ from textwrap import wrap
 from typing import Any, TextIO
 
 from ..polls.lines import escape, plural
-from ..polls.times import ago, span, until
+from ..polls.times import ago, clock_time, span, until
 
 USUAL_WIDTH = 80
 WIDEST = 120
@@ -85,6 +85,10 @@ def notes(account: Account, now: float) -> Iterator[tuple[str, str]]:
         yield f"{times}{words}", RED
     if account["token"] and account["token"] not in (error["text"] if error else ""):
         yield escape(account["token"]), RED
+    if rest := account["rest"]:
+        until_when = seconds(rest["until"]) or now
+        when = f"{clock_time(until_when)} ({until(until_when, now)})"
+        yield f"at rest, not polled before {when}: {escape(rest['reason'])}", YELLOW
     waiting = account["waiting"]
     count = waiting["queued"] + waiting["refused"]
     oldest = seconds(waiting["oldest"])

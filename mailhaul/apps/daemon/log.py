@@ -14,14 +14,19 @@ class Log(Lines):
     def __init__(self, current: Lines) -> None:
         super().__init__(current.verbosity, current.out, current.err, current.program)
         self._current = current
-        current.never_wait()
+        self._use(current)
 
     def change(self, to: Lines) -> None:
         """Write to another log from now on."""
         before, self._current = self._current, to
-        to.never_wait()
+        self._use(to)
         if isinstance(before, LogLines) and before is not to:
             before.close()
+
+    @staticmethod
+    def _use(lines: Lines) -> None:
+        lines.never_wait()
+        lines.names_accounts = True
 
     def say(self, text: str, account: str = "", code: str = "") -> None:
         """Write a line of progress, unless silent."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import trio
 
+from ...adapters.ledger.rests import rests
 from ...adapters.ledger.results import EntryResult, Waiting, waiting
-from ...adapters.ledger.store import LedgerFault
+from ...adapters.ledger.store import LedgerFault, Rest
 from ..polls.context import PollContext
 from ..polls.health import health
 from ..polls.jobs import Job, JobState
@@ -22,6 +23,7 @@ from ..polls.status import (
     Live,
     document,
     own_facts,
+    rest_for,
     waiting_for,
 )
 from .scheduler import Scheduler
@@ -41,6 +43,7 @@ class View:
         self._interval = interval
         self._since = time.time()
         self._waiting: Sequence[Waiting] = ()
+        self._rests: Mapping[str, Rest] = {}
         self._expiry: Mapping[Job, float] = {}
         self._octets = 0
         # A ledger on a disk that hangs may keep the first one.
@@ -73,6 +76,7 @@ class View:
                 job.settings,
                 live_of(job, now, moment),
                 self._expiry.get(job),
+                rest_for(job.settings, self._rests),
             )
             for job in self.scheduler.jobs
         ]
@@ -92,9 +96,10 @@ class View:
         context = self._pool.context
         try:
             self._waiting = waiting(context.ledger)
+            self._rests = rests(context.ledger, time.time())
         except LedgerFault:
             # Each poll reports it.
-            self._waiting = ()
+            self._waiting, self._rests = (), {}
         self._octets = context.ledger.octets()
         self._expiry = {
             job: expiry for job in jobs if (expiry := token_expiry(job, context)) is not None

@@ -84,10 +84,13 @@ def listen(cleanup: ExitStack, serve: Serve) -> int:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            channel, flow = serve()
-            engine = Engine(time.monotonic)
-            engine.adopt(channel, connection)
-            blocking.run(flow, engine)
+            threading.Thread(target=session, args=(connection,), daemon=True).start()
+
+    def session(connection: socket.socket) -> None:
+        channel, flow = serve()
+        engine = Engine(time.monotonic)
+        engine.adopt(channel, connection)
+        blocking.run(flow, engine)
 
     threading.Thread(target=accept, daemon=True).start()
     return int(listener.getsockname()[1])

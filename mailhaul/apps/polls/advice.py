@@ -37,6 +37,8 @@ SWITCHED_OFF: Final = re.compile(
 """As Gmail, GMX, WEB.DE and Dovecot say it."""
 REFUSED: Final = re.compile("Authorization failure on|refuses the login")
 """The words of this program for a login that the server has refused."""
+OLD_TLS: Final = re.compile("alert (protocol version|handshake failure)|unsupported protocol")
+"""As OpenSSL says that the two sides have no version or no cipher in common."""
 MAILBOX_FULL: Final = b".2.2"
 """The end of the enhanced status code (RFC 3463, 3.3)."""
 FULL: Final = re.compile(r"(?i)over ?quota|quota (is )?exceeded|mailbox (is )?full|no space left")
@@ -128,6 +130,11 @@ def for_connection(sentence: str, settings: AccountSettings) -> str:
         return (
             f'remove "ssl" ({settings.place("ssl")}) for STARTTLS, or give the port of {family} '
             f"with TLS; {find_server(settings, there=True)} finds it"
+        )
+    if OLD_TLS.search(sentence) and not settings.chose("sslproto"):
+        return (
+            "the server may know only old versions or ciphers of TLS; if it cannot be updated, "
+            '"sslproto tls1+" allows them for this account'
         )
     if "timeout after" in sentence and may_want_tls(settings):
         return (

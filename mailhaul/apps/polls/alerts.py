@@ -169,8 +169,10 @@ def trouble_of(news: News, settings: AccountSettings) -> Trouble:
     login = alert.code is ExitCode.AUTHFAIL
     later = ONCE_A_DAY if login or news.token else LATER
     zone = time.localtime(alert.time)
+    # A login or a token may be that of several entries; any other trouble is that of one.
+    shared = login or news.token
     return Trouble(
-        account=user_at_server(settings),
+        account=user_at_server(settings) if shared else alert.entry,
         code=code_name(alert.code),
         failures=news.failures,
         since=format_date(alert.time, zone.tm_gmtoff, zone.tm_zone).decode("ascii", "replace"),

@@ -163,7 +163,7 @@ def context_for(context: PollContext, lines: Lines) -> PollContext:
         dots=dots,
         octets=lines.counter(""),
         rest=RestNote(),
-        warn=lines.complain,
+        warn=lines.warn,
         hide=partial(hide_secret, lines, context.tape),
     )
 

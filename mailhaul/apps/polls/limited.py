@@ -190,7 +190,7 @@ class Limits:
             finally:
                 hooks.secret_files(reader.files)
                 for warning in reader.warnings:
-                    lines.complain(warning)
+                    lines.warn(warning)
         return settings if password is None else settings.with_password(password)
 
 

@@ -68,6 +68,8 @@ class Lines:
     ) -> None:
         self.verbosity = verbosity
         self.program = program
+        self.names_accounts = False
+        """Whether errors of several accounts may come here, so that each has to name its own."""
         self.out = out or sys.stdout
         self.err = err or sys.stderr
         self.trouble = ""
@@ -99,7 +101,8 @@ class Lines:
     def say(self, text: str, account: str = "", code: str = "") -> None:
         """Print a line of progress, unless silent.
 
-        Only a log for programs has the name of the ``account``, and the ``code`` of its poll.
+        Only a log for programs has the name of the ``account`` in each line, and the ``code`` of
+        its poll.
         """
         if self.verbosity:
             self._print(self.out, f"{self.program}: {text}")
@@ -111,7 +114,13 @@ class Lines:
 
     def complain(self, text: str, account: str = "", code: str = "") -> None:
         """Print an error, silent or not."""
+        if self.names_accounts:
+            text = named(text, account)
         self._print(self.err, f"{self.program}: {self.redacted(text)}")
+
+    def warn(self, text: str) -> None:
+        """Print a warning about something that several accounts may share, such as a file."""
+        self.complain(text)
 
     def explain(self, text: str) -> None:
         """Print a text of several lines, such as a usage text, after an error."""
@@ -260,6 +269,10 @@ class LinesOfPoll(Lines):
         self.words = self.redacted(text)
         self._lines.complain(self.words, account or self._account, code)
 
+    def warn(self, text: str) -> None:
+        """Print a warning about something that several accounts may share, such as a file."""
+        self._lines.complain(self.redacted(text))
+
     def record(self, facts: Mapping[str, object]) -> None:
         """Write a record of a message or a poll, with the name of the entry."""
         safe = {
@@ -297,6 +310,15 @@ class LinesOfPoll(Lines):
     def end(self, begun: str, text: str, account: str = "") -> None:
         """Print the last part of a line."""
         self._lines.end(begun, text, account or self._account)
+
+
+def named(text: str, account: str) -> str:
+    """Return an error with the name of its account, unless it has that already."""
+    if not account or account in text:
+        return text
+    # The name of its server is part of that of the account.
+    server = account.rpartition("@")[2].partition(" ")[0]
+    return f"{account}: {text.removeprefix(f'{server}: ')}"
 
 
 def written(stream: TextIO, text: str, *, wait: bool = True) -> str:

@@ -22,6 +22,16 @@ class LogLines(Lines):
 
     is_log = True
 
+    def __init__(
+        self,
+        verbosity: int,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+        program: str = PROGRAM,
+    ) -> None:
+        super().__init__(verbosity, out, err, program)
+        self.names_accounts = True
+
     def close(self) -> None:
         """Close the file; nothing more is written."""
         if self.out not in (sys.stdout, sys.stderr) and isinstance(self.out, TextIOBase):

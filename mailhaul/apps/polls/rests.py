@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from ...flows.outcome import ExitCode, PollFailed
 from ...flows.requests import LedgerCall
 from .accounts import name_of, user_at_server
 from .context import PollContext, RestNote
+from .times import clock_time
 
 if TYPE_CHECKING:
     from ...adapters.ledger.store import Rest
@@ -100,8 +100,3 @@ def meter_of(settings: AccountSettings, context: PollContext) -> DayMeter:
         note.full_until = until
 
     return DayMeter(context.ledger, name_of(settings), settings.daylimit, full)
-
-
-def clock_time(when: float) -> str:
-    """Return a time today or tomorrow for people, in local time."""
-    return time.strftime("%d %b %H:%M", time.localtime(when + 59))

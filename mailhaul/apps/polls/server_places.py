@@ -116,15 +116,13 @@ class ServerSlot(SessionObserver):
             self._places.admission.failed(attempt, error)
             self._contended = attempt if attempt.contended else None
 
-    def ending(self) -> bool:
+    def ending(self) -> None:
         """Let another poll connect at once, unless the server has refused connections.
 
         Such a server may count this one until it has answered LOGOUT.
         """
-        if self._places.admission.has_refused:
-            return True
-        self.end()
-        return False
+        if not self._places.admission.has_refused:
+            self.end()
 
     def is_repeated(self) -> bool:
         """Whether the poll failed at its login, perhaps because of others, and is repeated."""

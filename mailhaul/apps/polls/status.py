@@ -14,6 +14,7 @@ from ... import __version__
 from ...adapters.config.settings import AccountSettings
 from ...adapters.ledger.names import mailbox_name
 from ...adapters.ledger.results import EntryResult, Waiting
+from ...adapters.ledger.store import Rest
 from ...adapters.sources.imap import is_pattern
 from ...flows.outcome import GOOD, NEUTRAL, ExitCode
 from ...protocols.record import Record
@@ -45,7 +46,8 @@ class Live(Record):
 class EntryStatus(Record):
     """All that is known of an entry. ``live`` is None without a daemon.
 
-    ``token_expires`` is Unix time: 0 for no token, None for an account without tokens.
+    ``token_expires`` is Unix time: 0 for no token, None for an account without tokens. ``rest`` is
+    that of its account, None if it may be polled.
     """
 
     name: str
@@ -54,6 +56,7 @@ class EntryStatus(Record):
     settings: AccountSettings | None = None
     live: Live | None = None
     token_expires: float | None = None
+    rest: Rest | None = None
 
     @property
     def health(self) -> str:
@@ -80,38 +83,40 @@ def known_entries(
     names: Sequence[str],
     results: Mapping[str, EntryResult],
     waits: Sequence[Waiting],
+    rests: Mapping[str, Rest],
 ) -> Iterator[EntryStatus]:
     """Yield the state of these entries, in their order."""
     for name, settings in zip(names, accounts, strict=True):
         result = results.get(name) or EntryResult(name)
-        yield EntryStatus(name, result, waiting_for(settings, waits), settings)
+        rest = rest_for(settings, rests)
+        yield EntryStatus(name, result, waiting_for(settings, waits), settings, rest=rest)
         # A daemon that watches folders over connections of their own has a result for each.
         for folder in settings.folders if settings.idle and len(settings.folders) > 1 else ():
             if part := results.get(f"{name} ({folder})"):
-                yield EntryStatus(part.entry, part, NOTHING, settings.with_folders((folder,)))
+                own = settings.with_folders((folder,))
+                yield EntryStatus(part.entry, part, NOTHING, own, rest=rest)
 
 
 def all_entries(
-    results: Mapping[str, EntryResult], waits: Sequence[Waiting]
+    results: Mapping[str, EntryResult], waits: Sequence[Waiting], rests: Mapping[str, Rest]
 ) -> Iterator[EntryStatus]:
     """Yield the state of all entries in the ledger, without an rc file.
 
-    What waits is that of all accounts with the same user and server.
+    What waits and what rests is that of all accounts with the same user and server.
     """
     for name, result in results.items():
         # An entry is USER@SERVER, and an account PROTOCOL USER@SERVER, with more after it.
         user = name.partition(" ")[0]
         found = [one for one in waits if one.account.split(" ")[1:2] == [user]]
-        yield EntryStatus(name, result, together(found))
+        resting = [rest for account, rest in rests.items() if account.split(" ")[1:2] == [user]]
+        yield EntryStatus(name, result, together(found), rest=longest(resting))
 
 
 def waiting_for(settings: AccountSettings, waits: Sequence[Waiting]) -> Waiting:
     """Return what waits in the mailboxes of an entry."""
     if not waits:
         return NOTHING
-    is_auto = settings.protocol == "auto"
-    either = [settings.with_protocol(kind) for kind in ("imap", "pop3")] if is_auto else [settings]
-    accounts = set(map(name_of, either))
+    accounts = accounts_of(settings)
     folders = settings.folders or ("INBOX",)
     every = any(map(is_pattern, folders))
     found = [
@@ -121,6 +126,26 @@ def waiting_for(settings: AccountSettings, waits: Sequence[Waiting]) -> Waiting:
         and (every or one.mailbox in {mailbox_name(one.account, folder) for folder in folders})
     ]
     return together(found)
+
+
+def accounts_of(settings: AccountSettings) -> set[str]:
+    """Return the names in the ledger that the account of an entry may have."""
+    is_auto = settings.protocol == "auto"
+    either = [settings.with_protocol(kind) for kind in ("imap", "pop3")] if is_auto else [settings]
+    return set(map(name_of, either))
+
+
+def rest_for(settings: AccountSettings, rests: Mapping[str, Rest]) -> Rest | None:
+    """Return the rest that an entry has now. A limit that was changed since ends its rest."""
+    if not rests:
+        return None
+    found = [rest for name in accounts_of(settings) if (rest := rests.get(name))]
+    return longest([one for one in found if one.daylimit in {0, settings.daylimit}])
+
+
+def longest(rests: Sequence[Rest]) -> Rest | None:
+    """Return the rest that ends last, None if there is none."""
+    return max(rests, key=lambda rest: rest.until, default=None)
 
 
 def together(found: Sequence[Waiting]) -> Waiting:
@@ -192,6 +217,7 @@ def described(entry: EntryStatus) -> dict[str, Any]:
         "failing_since": iso(result.since),
         "last_error": last_error(result),
         "next_poll": iso(live.next_poll) if live else None,
+        "rest": resting(entry.rest),
         "token": (shown(live.token) or None) if live else None,
         "token_expires": iso(entry.token_expires),
         "waiting": {
@@ -211,6 +237,14 @@ def described(entry: EntryStatus) -> dict[str, Any]:
             "spam": result.spam,
         },
     }
+
+
+def resting(rest: Rest | None) -> dict[str, Any] | None:
+    """Return until when an account is not polled, and why."""
+    if rest is None:
+        return None
+    reason = shown(rest.reason)
+    return {"until": iso(rest.until), "reason": reason, "daylimit": rest.daylimit or None}
 
 
 def last_error(result: EntryResult) -> dict[str, Any] | None:
@@ -313,6 +347,23 @@ SCHEMA: dict[str, Any] = {
                     ],
                 },
                 "next_poll": {**TIME_OR_NULL, "description": "When the daemon polls next."},
+                "rest": {
+                    "description": "Until when the account is not polled, and why, or null.",
+                    "anyOf": [
+                        {"type": "null"},
+                        closed(
+                            {
+                                "until": TIME,
+                                "reason": {"type": "string"},
+                                "daylimit": {
+                                    **COUNT,
+                                    "type": ["integer", "null"],
+                                    "description": "Octets; null if the server wants the rest.",
+                                },
+                            }
+                        ),
+                    ],
+                },
                 "token": {**TEXT_OR_NULL, "description": "Why there is no OAuth token."},
                 "token_expires": TIME_OR_NULL,
                 "waiting": closed(

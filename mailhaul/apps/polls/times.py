@@ -45,3 +45,8 @@ def until(when: float | None, now: float) -> str:
     if when is None:
         return "-"
     return "now" if when - now < 1 else f"in {span(when - now)}"
+
+
+def clock_time(when: float) -> str:
+    """Return a time today or tomorrow for people, in local time, rounded up to a minute."""
+    return time.strftime("%d %b %H:%M", time.localtime(when + 59))

@@ -72,7 +72,7 @@ WORDS = {*CONDITIONS, b"BYE", b"CAPABILITY"}
 NO_PIPELINING = frozenset(
     {StartTls, Authenticate, Login, Enable, Compress, Select, CloseMailbox, Unselect, Logout}
 )
-"""Commands that are not pipelined, because they change the state."""
+"""Commands that are not pipelined, because they change the state; LOGOUT may follow others."""
 CHANGE_STATE = NO_PIPELINING | {Idle}
 """Commands whose reply may change the state."""
 MULTI_STEP = (Append, Idle, Authenticate)
@@ -259,6 +259,9 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
         alone = before and (type(before) in NO_PIPELINING or type(command) in NO_PIPELINING)
         if isinstance(before, Select) and follows_select(command):
             alone = False
+        elif isinstance(command, Logout):
+            # The server replies to all commands before it (RFC 3501, 5.5).
+            alone = type(before) in NO_PIPELINING
         if before and (alone or self._open):
             first = describe(self._open.command if self._open else before)
             raise LocalProtocolError(f"{describe(command)} must wait for the reply to {first}")
@@ -305,7 +308,8 @@ class ImapClient(Client[Command | Continuation, Event, Dialogue]):
             return NEED_DATA
         if missing := self._reader.missing:
             raise ConnectionLost(f"connection closed with {missing} octets of a message missing")
-        if self._pending and not self._at(states.logout):
+        oldest = self._oldest_command()
+        if oldest and not isinstance(oldest, Logout):
             raise ConnectionLost(
                 f"connection closed while {unanswered(self.outstanding)} unanswered"
             )

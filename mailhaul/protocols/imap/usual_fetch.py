@@ -38,10 +38,10 @@ class UsualFetch:
         )
         start = rb"\* %b FETCH \(" % number
         # The text is the last item, so a space follows every other one.
-        self._begin = re.compile(rb"%b(?:%b ){0,8}+BODY\[\] \{%b\}" % (start, item, number))
-        self._whole = re.compile(rb"%b(?:%b(?: (?!\))|(?=\)))){0,8}+\)" % (start, item))
-        self._lines = re.compile(rb"(?:%b\r\n)*+" % self._whole.pattern)
-        self._expunged = re.compile(rb"(?:\* [0-9]{1,%d} EXPUNGE\r\n)*+" % digits)
+        self._begin = re.compile(rb"%b(?>(?:%b ){0,8})BODY\[\] \{%b\}" % (start, item, number))
+        self._whole = re.compile(rb"%b(?>(?:%b(?: (?!\))|(?=\)))){0,8})\)" % (start, item))
+        self._lines = re.compile(rb"(?:(?>%b\r\n))*" % self._whole.pattern)
+        self._expunged = re.compile(rb"(?:(?>\* [0-9]{1,%d} EXPUNGE\r\n))*" % digits)
 
     def text(self, line: bytes) -> tuple[BodyStart, Facts] | None:
         """Parse the first line of a response with a text; None if it is not a usual one."""

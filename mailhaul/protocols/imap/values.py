@@ -36,13 +36,13 @@ Part = bytes | Text | Streamed
 _SECTION = rb"(?:BODY|BINARY)(?:\.PEEK|\.SIZE)?\["
 _WORDS = rb"""(?xsi)
       [()]                        # a list begins or ends
-    | "(?:[^"\\]|\\.)*+"          # a quoted string
+    | "[^"\\]*+(?:\\.[^"\\]*+)*+" # a quoted string
     | %b[^\]]*\][^ ()]*           # the name of a FETCH item with its section, including spaces
     | %b.*                        # the same without its end
     | [^ ()"][^ ()]*              # any other atom
     | ".*                         # a quoted string without its end""" % (_SECTION, _SECTION)
 """The words of a FETCH response, in linear time. A word without its end extends to the end."""
-_ASTRINGS = rb"""(?s)[()]|"(?:[^"\\]|\\.)*+"|[^ ()"][^ ()]*|".*"""
+_ASTRINGS = rb"""(?s)[()]|"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^ ()"][^ ()]*|".*"""
 """The words of any other response, in which brackets have no special meaning."""
 _UNCLOSED = b"(?i)" + _SECTION + rb"[^\]]*\Z"
 MAX_WORDS = 256 * 1024
@@ -50,7 +50,7 @@ MAX_WORDS = 256 * 1024
 NIL = b"NIL"
 _LISTS_OF_ATOMS = frozenset({b"FLAGS", b"X-GM-LABELS"})
 """FETCH items whose value is a list of names, in which NIL is an ordinary name."""
-_QUOTED = rb'(?s)"(?:[^"\\]|\\.)*+"'
+_QUOTED = rb'(?s)"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 
 
 @cache

@@ -31,7 +31,7 @@ ENCODED_WORD = re.compile(rb"=\?[^\s?]+\?[bBqQ]\?[^\s?]*\?=")
 
 _SPEC = rb"[A-Za-z0-9._+-]++@[A-Za-z0-9.-]++"
 _BLANKS = rb"[ \t\r\n]*+"
-_NAME = rb"""(?:[ \t\r\n!#-'*+./0-9=?A-Z^_`a-z{|}~\x80-\xff-]++|"[^"\\]*+")*+"""
+_NAME = rb"""(?>(?:[ \t\r\n!#-'*+./0-9=?A-Z^_`a-z{|}~\x80-\xff-]++|"[^"\\]*+"){0,64})"""
 """A display name of atoms and quoted strings, without characters that have a meaning elsewhere."""
 PLAIN = re.compile(rb"(?:%b<(%b)>|%b(%b))%b" % (_NAME, _SPEC, _BLANKS, _SPEC, _BLANKS))
 

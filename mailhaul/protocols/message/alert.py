@@ -11,11 +11,12 @@ from .notice import notice_header
 
 
 class Trouble(Record):
-    """What failed. ``account`` is USER@SERVER; ``failures`` counts the failed polls in a row.
+    """What failed. ``account`` is USER@SERVER or the name of an entry.
 
-    ``since`` is the time of the first of them, for people. ``code`` is the name of the exit code,
-    and ``reason`` the last error, without secrets. ``login`` is true if the server refuses the
-    login, ``token`` if there is no token to log in with. ``again`` says when it is tried again.
+    ``failures`` counts the failed polls in a row; ``since`` is the time of the first of them, for
+    people. ``code`` is the name of the exit code, and ``reason`` the last error, without secrets.
+    ``login`` is true if the server refuses the login, ``token`` if there is no token to log in
+    with. ``again`` says when it is tried again.
     """
 
     account: str

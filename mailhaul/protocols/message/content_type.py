@@ -12,7 +12,9 @@ from ..record import Record
 from .header import Field
 
 TYPE = re.compile(rb"\s*([\w!#$&^.+-]+)/([\w!#$&^.+-]+)\s*")
-PARAMETER = re.compile(rb';\s*([^\s;="()]+)\s*=\s*("(?:[^"\\]++|\\.)*+"|[^\s;"()]+)\s*', re.DOTALL)
+PARAMETER = re.compile(
+    rb';\s*([^\s;="()]+)\s*=\s*("[^"\\]*+(?:\\.[^"\\]*+)*+"|[^\s;"()]+)\s*', re.DOTALL
+)
 BOUNDARY_BYTES = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'()+_,-./:=?"
 """The characters of a boundary (RFC 2046, 5.1.1), except the space, which may not end it."""
 MAX_BOUNDARY = 70

@@ -22,7 +22,7 @@ EIGHT_BIT = bytes(range(0x80, 0x100))
 DOMAIN_BYTES = LABEL_BYTES + b"." + EIGHT_BIT
 LITERAL_BYTES = LABEL_BYTES + b".:"
 LOCAL_BYTES = DOMAIN_BYTES + b"!#$%&'*+/=?^`{|}~"
-PLAIN_PATH = re.compile(rb"[A-Za-z0-9._+-]++@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*+")
+PLAIN_PATH = re.compile(rb"[A-Za-z0-9._+-]++@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*")
 """Most addresses that are valid in a path: a short cut."""
 PRINTABLE = bytes(range(0x20, 0x7F)) + EIGHT_BIT
 

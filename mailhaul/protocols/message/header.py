@@ -17,7 +17,7 @@ from ..limits import DEFAULT_LIMITS
 
 NAME_BYTES = bytes(byte for byte in range(33, 127) if byte != ord(":"))
 """The characters of a field name (RFC 5322, 3.6.8)."""
-FIELD = re.compile(rb"(?:([!-9;-~]++)[ \t]*+:)?+[^\n]*+(?:\n[ \t][^\n]*+)*+\n?")
+FIELD = re.compile(rb"(?:([!-9;-~]++)[ \t]*+:)?[^\n]*+(?:\n[ \t][^\n]*+)*+\n?")
 """A field with its folded lines, if LF ends all lines. The group is its name, or None if only
 ``field_name`` can tell."""
 FIELD_END = re.compile(rb"(?>\r?\r?\n|\r)(?![ \t])")

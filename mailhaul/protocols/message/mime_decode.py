@@ -38,10 +38,9 @@ ENCODINGS = (b"quoted-printable", b"base64")
 IDENTITY_ENCODINGS = (b"", b"7bit", b"8bit", b"binary")
 """The encodings that a multipart may have (RFC 2045, 6.4)."""
 PROTECTED_SUBTYPES = (b"signed", b"encrypted")
-UNAMBIGUOUS_FIELD = re.compile(
-    rb"[!-9;-~]+:[^\0\r\n]*(?:\r?\n[ \t]++[^\0\r\n][^\0\r\n]*+)*+(?:\r?\n)?"
-)
-"""A field that all readers recognize; other lines may end the header for some readers."""
+FIELD_START = re.compile(rb"[!-9;-~]+:")
+AMBIGUOUS = re.compile(rb"\0|\r(?!\n)|\n(?!\Z|[ \t]++[^\0\r\n])")
+"""What some readers take for the end of a field, or of the header: not so in other fields."""
 BARE_CR = re.compile(rb"\r(?!\n|\Z)")
 """A CR that ends a line only for some readers, which may then see additional boundaries."""
 BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\n|\Z)")
@@ -116,13 +115,18 @@ def decoded(entity: Entity, outer_boundaries: tuple[bytes, ...], depth: int) -> 
 
     ``outer_boundaries`` are the boundaries of all multiparts that contain it.
     """
-    if not all(UNAMBIGUOUS_FIELD.fullmatch(field.raw) for field in entity.fields):
+    if not all(is_unambiguous(field.raw) for field in entity.fields):
         return None
     if boundary := boundary_of(entity.fields):
         return multipart_decoded(entity, boundary, outer_boundaries, depth) if depth else None
     if entity.whole and entity.body and is_text(entity.fields):
         return text_decoded(entity, outer_boundaries)
     return None
+
+
+def is_unambiguous(field: bytes) -> bool:
+    """Whether all readers take this for one field, with its line end or without."""
+    return FIELD_START.match(field) is not None and AMBIGUOUS.search(field) is None
 
 
 def text_decoded(entity: Entity, outer_boundaries: tuple[bytes, ...]) -> Entity | None:

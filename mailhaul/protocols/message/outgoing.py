@@ -31,7 +31,7 @@ LEADING_BLANK_WARNING = b"X-Fetchmail-Warning: the first line of the header begi
 
 Relays would otherwise end the header before that line.
 """
-PATH = re.compile(rb"(?:<[^<>]*+>|[^\s<>()]*+)(?:\s*+\([^()]*+\))*+")
+PATH = re.compile(rb"(?:<[^<>]*+>|[^\s<>()]*+)(?:\s*+\([^()]*+\)){0,64}")
 """The body of a Return-Path field: one path, and optional comments."""
 
 

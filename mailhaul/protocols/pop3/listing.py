@@ -25,7 +25,7 @@ LONGEST = UID_LENGTH + 100
 @lru_cache(maxsize=4)
 def usual_lines(word: bytes, digits: int) -> re.Pattern[bytes]:
     """Return an expression for any number of lines with a number and such a word."""
-    return re.compile(rb"(?:[0-9]{1,%d} %b\r?\n)*+" % (digits, word))
+    return re.compile(rb"(?:(?>[0-9]{1,%d} %b\r?\n))*" % (digits, word))
 
 
 class Listing:

@@ -12,10 +12,10 @@ from ..limits import Limits
 from .events import Reply
 
 SINGLE_LINE = re.compile(
-    rb"([1-5][0-9]{2}) ((?:([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![^ ]))?+.*)", re.DOTALL
+    rb"([1-5][0-9]{2}) ((?:([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![^ ]))?.*)", re.DOTALL
 )
 """A short cut for the usual reply, which has one line: reply code, text, enhanced code."""
-USUAL_GROUP = re.compile(rb"(?:250 [^\r\n]*+\r\n)++354 [^\r\n]*+\r\n")
+USUAL_GROUP = re.compile(rb"(?:250 [^\r\n]*+\r\n)+354 [^\r\n]*+\r\n")
 """A short cut for the usual replies to MAIL, RCPT and DATA sent together."""
 USUAL_END = re.compile(rb"250 [^\r\n]*+\r\n250 [^\r\n]*+\r\n")
 """A short cut for the usual replies to the final dot and RSET sent together."""

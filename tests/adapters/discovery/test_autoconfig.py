@@ -54,6 +54,11 @@ def test_the_parts_of_the_address_are_filled_in() -> None:
     assert read(server(username=""))[0].login == JOE
 
 
+def test_of_a_document_with_very_many_servers_the_first_ones_are_taken() -> None:
+    found = read(*(server(hostname=f"mail{number}.example.org") for number in range(100)))
+    assert [place.host for place in found] == [f"mail{number}.example.org" for number in range(24)]
+
+
 def test_pop3_and_starttls_are_read() -> None:
     places = read(server(type="pop3", port="110", socketType="STARTTLS"), server())
     assert [(one.protocol, one.port, one.wrapped) for one in places] == [

@@ -206,7 +206,7 @@ steps = st.one_of(
         lambda a: on_page(lambda page, _: page.reading().leave_out(a[0], a[1]))
     ),
     st.tuples(several, marks).map(
-        lambda a: on_page(lambda page, _: {*page.reading().left_out(a[0], a[1])})
+        lambda a: on_page(lambda page, _: {*page.reading().left_out(a[0], (b"", a[1]))})
     ),
     some_uids.map(lambda a: on_page(lambda page, _: page.reading().keep_left_out({*a}))),
     some_uids.map(lambda a: on_page(lambda page, _: sorted(page.reading().gone([a])))),

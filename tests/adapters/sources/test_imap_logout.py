@@ -1,4 +1,4 @@
-"""Whether the reply to LOGOUT is waited for: it costs a round trip, and no mail depends on it."""
+"""How an IMAP session ends: the reply to LOGOUT is read, and costs no round trip of its own."""
 
 from __future__ import annotations
 
@@ -10,55 +10,123 @@ from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.login.imap import LOGOUT_SECONDS
 from mailhaul.adapters.sources.imap import ImapSource
 from mailhaul.apps.polls.server_places import ServerPlaces, ServerSlot
+from mailhaul.flows.account import Action
 from mailhaul.flows.outcome import ExitCode, ServerRefused
-from mailhaul.flows.requests import Sleep, Trust
+from mailhaul.flows.requests import TimedOut, Trust
+from mailhaul.protocols.errors import ProtocolError
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
 
 from .raw import Raw
 from .scripted import SOURCE, Script, World
 
+NO = b"TAG NO not here\r\n"
+MESSAGE = b"From: a@b\r\nSubject: one\r\n\r\ntext\r\n"
+ROUND_TRIP = 1.0
+
+
+class Session:
+    """A session with one message, which is deleted at its end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.world = World(folder, Script({1: MESSAGE}))
+        access = Access(
+            "server", SOURCE, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server"), timeout=20.0
+        )
+        self.source = ImapSource(access, self.world.events.append)
+        self.simulation = Simulation(round_trip=ROUND_TRIP)
+        self.simulation.listen(SOURCE, Raw, self.world.script.serve)
+
+    def end(self, *, acts: bool = True, may_close: bool = True) -> float:
+        """Return how many seconds the end takes, from the request for the deletion."""
+
+        async def begin_and_end() -> float:
+            source = self.source
+            await source.open()
+            await source.select("INBOX", read_only=False)
+            await source.new(everything=True)
+            began = self.simulation.now
+            if acts:
+                source.perform(Action.DELETE, [1])
+            await source.finish(may_close=may_close)
+            await source.close()
+            return self.simulation.now - began
+
+        return self.simulation.run(begin_and_end())
+
+
+def test_logout_goes_along_with_the_last_deletion(tmp_path: Path) -> None:
+    session = Session(tmp_path)
+    assert session.end() == pytest.approx(ROUND_TRIP, abs=0.5)
+    assert session.source.confirmed() == [1]
+    assert session.world.script.heard[-1].endswith(b" LOGOUT")
+
+
+def test_without_a_deletion_only_the_reply_to_logout_is_waited_for(tmp_path: Path) -> None:
+    session = Session(tmp_path)
+    assert session.end(acts=False) == pytest.approx(ROUND_TRIP, abs=0.5)
+
+
+def test_before_further_requests_replies_are_waited_for(tmp_path: Path) -> None:
+    session = Session(tmp_path)
+    assert session.end(may_close=False) == pytest.approx(2 * ROUND_TRIP, abs=0.5)
+    assert session.source.confirmed() == [1]
+
+
+def test_a_server_that_does_not_answer_logout_delays_the_end_for_a_short_time(
+    tmp_path: Path,
+) -> None:
+    session = Session(tmp_path)
+    session.world.script.answers["LOGOUT"] = b""
+    assert session.end() == pytest.approx(ROUND_TRIP + LOGOUT_SECONDS, abs=1)
+    assert session.source.confirmed() == [1]
+
+
+@pytest.mark.parametrize("command", ["UID STORE", "UID EXPUNGE"])
+def test_what_is_refused_at_the_end_needs_another_session(tmp_path: Path, command: str) -> None:
+    session = Session(tmp_path)
+    session.world.script.answers[command] = NO
+    session.end()
+    assert session.source.refused_at_close
+    assert session.source.confirmed() == []
+    session.world.script.answers.clear()
+    session.end()
+    assert not session.source.refused_at_close
+    assert session.source.confirmed() == [1]
+
 
 @pytest.mark.parametrize(
-    ("address", "patiently", "seconds"),
-    [("192.0.2.1", False, 0.0), ("192.0.2.1", True, LOGOUT_SECONDS), ("", False, LOGOUT_SECONDS)],
-    ids=["server", "server that counts its sessions", "program"],
+    "logout", [b"* BYE no more\r\nTAG OK done\r\n", b""], ids=["only LOGOUT", "nothing"]
 )
-def test_who_is_given_time_to_reply(
-    tmp_path: Path, address: str, patiently: bool, seconds: float
+def test_a_deletion_without_a_reply_is_not_confirmed(tmp_path: Path, logout: bytes) -> None:
+    session = Session(tmp_path)
+    session.world.script.answers |= {"UID EXPUNGE": b"", "LOGOUT": logout}
+    with pytest.raises((ProtocolError, TimedOut)):
+        session.end()
+    assert session.source.confirmed() == []
+
+
+def test_a_poll_settles_in_a_second_session_what_was_refused_at_the_end_of_the_first(
+    tmp_path: Path,
 ) -> None:
-    world = World(tmp_path, Script())
-    world.script.answers["LOGOUT"] = b""
-    access = Access(
-        "server", SOURCE, "joe", Secret(b"sesame"), TlsMode.NEVER, Trust("server"), timeout=20.0
-    )
-    source = ImapSource(access, world.events.append)
-    simulation = Simulation()
-    simulation.listen(SOURCE, Raw, world.script.serve)
-
-    async def begin_and_end() -> float:
-        await source.open()
-        source.channel.address = address
-        began = simulation.now
-        await source.close(patiently=patiently)
-        took = simulation.now - began
-        # The server hears it all the same.
-        await Sleep(1.0)
-        return took
-
-    assert simulation.run(begin_and_end()) == pytest.approx(seconds, abs=0.5)
-    assert world.heard(b"LOGOUT") == [b"LOGOUT"]
+    world = World(tmp_path, Script({1: MESSAGE}))
+    world.script.answers["UID STORE 1 +FLAGS.SILENT"] = NO
+    assert world.poll() is ExitCode.SUCCESS
+    assert world.script.messages == {}
+    assert len(world.heard(b"LOGOUT")) == 2
+    assert world.poll() is ExitCode.NOMAIL
+    assert len(world.delivered) == 1
 
 
-def test_only_a_server_that_has_refused_connections_is_given_time() -> None:
+def test_a_server_that_has_refused_connections_keeps_the_place_until_the_end() -> None:
     places = ServerPlaces(10)
     first, second = ServerSlot(places, "ann"), ServerSlot(places, "joe")
     assert first.ask(first).is_set
     assert second.ask(second).is_set
-    assert not first.ending()
+    first.ending()
     assert places.admission.connections == 1
     assert first.ask(first).is_set
     second.failed(ServerRefused(ExitCode.SERVBUSY, "too many connections"))
-    assert first.ending()
-    # It keeps its place until it is closed.
+    first.ending()
+    # A server may count the session until it has answered LOGOUT.
     assert places.admission.connections == 2

@@ -89,6 +89,11 @@ CONVERSATIONS: dict[str, tuple[Callable[[], Lines], bytes, bytes]] = {
         b"+OK\r\nab\r\n..c\r\n.\r\n-ERR gone\r\n+OK\r\n.\r\n+OK\r\n",
         b"ab\r\n.c",
     ),
+    "empty lines before a reply": (
+        pop3,
+        b"\r\n+OK\r\nab\r\n.\r\n\r\n\r\n+OK\r\nc\r\n.\r\n",
+        b"abc",
+    ),
     "lines": (Lines, b"250-a\r\n250 b\r\n250", b""),
 }
 

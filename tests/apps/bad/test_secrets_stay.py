@@ -10,19 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.adapters.config.secret_table import WAYS
 from mailhaul.apps import main
 
 from .peer import NASTY
 from .running import SECRET, account, mailhaul, piped, script
 from .scripted_imap import ScriptedImap, message
 from .scripted_smtp import ScriptedSmtp
+from .secret_places import KINDS, OTHER, PLACES, placed, shows
 
 LOOK = (
     "tr '\\0' '\\n' </proc/$$/cmdline; tr '\\0' '\\n' </proc/$PPID/cmdline; "
     "tr '\\0' '\\n' </proc/$PPID/environ; env; ulimit -c"
 )
-OTHER = "esmtp-open-5Wq-sesame"
 
 
 def test_a_child_sees_no_password_in_arguments_or_environment(tmp_path: Path) -> None:
@@ -87,45 +86,6 @@ def test_the_password_for_the_listener_is_not_quoted(tmp_path: Path) -> None:
     assert OTHER not in said
     for form in (OTHER, f"joe\0{OTHER}", f"\0joe\0{OTHER}"):
         assert base64.b64encode(form.encode()).decode() not in said
-
-
-KINDS = ("password", "appendpassword", "esmtppassword")
-PLACES = (*(way.suffix for way in WAYS), "netrc")
-KEYRING = f"""
-def get_password(service, user):
-    return "{OTHER}" if (service, user) == ("Mail", "joe") else None
-"""
-
-
-def placed(home: Path, kind: str, place: str) -> tuple[str, list[str], dict[str, str]]:
-    """Put the secret OTHER into a place; return the option, a starter and the environment."""
-    (home / "secret").write_text(f"{OTHER}\n")
-    (home / "secret").chmod(0o600)
-    match place:
-        case "file":
-            return f'{kind}file "{home}/secret"', [], {}
-        case "eval":
-            return f'{kind}eval "cat {home}/secret; echo {OTHER} >&2"', [], {}
-        case "fd":
-            return f"{kind}fd 7", ["sh", "-c", f'exec "$@" 7<{home}/secret', "sh"], {}
-        case "env":
-            return f"{kind}env MAIL_SECRET", [], {"MAIL_SECRET": OTHER}
-        case "keyring":
-            (home / "keyring.py").write_text(KEYRING)
-            return f"{kind}keyring Mail", [], {"PYTHONPATH": str(home)}
-        case _:
-            (home / ".netrc").write_text(f"machine localhost login joe password {OTHER}\n")
-            (home / ".netrc").chmod(0o600)
-            return "", [], {}
-
-
-def shows(text: str, secret: str) -> bool:
-    """Whether a text contains a secret, as it is or as SASL sends it."""
-    forms = [base64.b64encode(f"{before}{secret}".encode()).decode() for before in LOGINS]
-    return any(form in text for form in (secret, *forms))
-
-
-LOGINS = ("", "joe\0", "\0joe\0")
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -288,7 +248,6 @@ def test_an_empty_poll_asks_for_no_password_of_the_sink(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", PLACES)
 def test_no_dump_reads_a_secret_from_its_place(tmp_path: Path, place: str, option: str) -> None:
     named, starter, environment = placed(tmp_path, "password", place)
-    named = named.replace(f"; echo {OTHER} >&2", "")
     rc = f"poll localhost protocol imap user joe {named}\n"
     run = mailhaul(tmp_path, rc, option, environment=environment, starter=starter)
     assert (run.code, run.err) == (0, "")

@@ -7,6 +7,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from tests.real.servers.dovecot_services import DovecotServices
+from tests.real.servers.dovecot_settings import has_new_settings
+from tests.real.servers.process import ServerFailed
 
 from ..trials import PASSWORD, USERS, Trial, accounts, addresses
 from .exim import EximMailboxes
@@ -31,6 +33,8 @@ class DovecotPeer(DovecotServices):
     """A Dovecot that knows its users: an unknown one is refused, and ``full`` has no room."""
 
     def __init__(self, place: Place, relay_port: int) -> None:
+        if has_new_settings():
+            raise ServerFailed("Dovecot 2.4 knows its users by other settings, which are missing")
         folder = place.folder / "dovecot"
         more = MORE.format(full=FULL, folder=folder)
         super().__init__(folder, place.certificates.good, relay_port, more)

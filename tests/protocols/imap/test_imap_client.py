@@ -645,6 +645,33 @@ def test_logout_ends_with_bye_ok_and_the_end() -> None:
     ]
 
 
+def test_logout_may_follow_commands_before_their_replies() -> None:
+    client = selected()
+    store, logout = UidStore(b"1", b"+FLAGS.SILENT", rb"(\Seen)"), Logout()
+    client.send(store)
+    client.send(logout)
+    assert b"".join(client.data_to_send()).endswith(b"(\\Seen)\r\nA0003 LOGOUT\r\n")
+    with pytest.raises(LocalProtocolError):
+        client.send(Noop())
+    client.receive_data(b"A0002 OK done\r\n* BYE\r\nA0003 OK done\r\n")
+    client.receive_eof()
+    assert events_of(client) == [
+        Completed(store, OK, None, b"done"),
+        SaidBye(None, b""),
+        Completed(logout, OK, None, b"done"),
+        Closed(),
+    ]
+
+
+def test_a_server_that_drops_commands_before_logout_is_not_believed() -> None:
+    client = selected()
+    client.send(Expunge())
+    client.send(Logout())
+    client.receive_eof()
+    with pytest.raises(ConnectionLost, match="EXPUNGE and 1 more were unanswered"):
+        client.next_event()
+
+
 def test_a_server_that_hangs_up_instead_of_answering_logout_has_closed() -> None:
     client = selected()
     client.send(Logout())

@@ -279,7 +279,8 @@ def test_pop3d_answers_in_order_what_is_pipelined(mailutils: Mailutils) -> None:
 def test_pop3d_tells_a_wrong_password_from_other_trouble(mailutils: Mailutils) -> None:
     with mailutils.pop3d() as stream, Pop3Wire(stream) as wire:
         greeting = wire.expect(pop3_events.Greeted)
-        assert greeting.timestamp
+        # Mailutils 3.19 no longer has one.
+        assert (greeting.timestamp is not None) == (b"<" in greeting.text)
         told(wire, pop3.User(mailutils.new_user().encode()))
         _, done = wire.ask(pop3.Pass(Secret(b"wrong")))
         assert (done.positive, done.code) == (False, ResponseCode.AUTH)

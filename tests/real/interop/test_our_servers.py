@@ -225,6 +225,11 @@ def impatient(rc: str, home: Path, meanwhile: Callable[[], object]) -> None:
 # mpop and msmtp
 
 
+def mpop_version() -> tuple[int, ...]:
+    shown = subprocess.run(["mpop", "--version"], check=True, capture_output=True, text=True)
+    return tuple(map(int, shown.stdout.split()[2].split(".")))
+
+
 @pytest.mark.parametrize(
     ("auth", "tls"),
     [
@@ -233,6 +238,8 @@ def impatient(rc: str, home: Path, meanwhile: Callable[[], object]) -> None:
     ],
 )
 def test_mpop_fetches(ours: Ours, auth: str, tls: str, tmp_path: Path) -> None:
+    if (auth, tls) == ("scram-sha-1", "on") and mpop_version() >= (1, 4, 21):
+        pytest.skip("mpop 1.4.21 gives up SCRAM inside TLS before it sends a command")
     folder = maildir(tmp_path / "mail")
     rc = private(
         tmp_path / "mpoprc",

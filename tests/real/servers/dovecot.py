@@ -1,4 +1,4 @@
-"""A private Dovecot 2.3: IMAP in clear and over TLS, LMTP, and a pre-authenticated imapd."""
+"""A private Dovecot: IMAP in clear and over TLS, LMTP, and a pre-authenticated imapd."""
 
 from __future__ import annotations
 
@@ -8,79 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .certificates import Certificate
+from .dovecot_settings import DOVECOT, base_settings, imapd_words
 from .maildir import Maildir
 from .process import OWNER, free_ports, owned_folder, program, running, script
 
 PASSWORD = "correct-horse"
-IMAPD = "/usr/lib/dovecot/imap"
 LMTPD = "/usr/lib/dovecot/lmtp"
-
-# Any user name exists, all with one password. A mailbox belongs to the local part alone, so
-# that LMTP for ann@example.org and a login as ann mean the same one. The two auth settings
-# and the anvil block switch off the growing wait after a wrong password. LMTP adds nothing but a
-# Return-Path, so that what is stored can be compared with what was sent. No token
-# is compared with the password: the mechanism "none" is the look-up of a recipient.
-_CONFIGURATION = """\
-base_dir = {folder}/run
-state_dir = {folder}/state
-log_path = /dev/stderr
-protocols = imap lmtp
-listen = 127.0.0.1
-ssl = yes
-ssl_cert = <{chain}
-ssl_key = <{key}
-disable_plaintext_auth = no
-auth_mechanisms = plain login
-auth_failure_delay = 0
-auth_username_format = %Ln
-auth_cache_size = 0
-mail_location = maildir:{folder}/mail/%n
-mail_uid = {owner}
-mail_gid = {owner}
-first_valid_uid = 0
-first_valid_gid = 0
-mail_max_userip_connections = 100
-stats_writer_socket_path =
-lmtp_add_received_header = no
-lmtp_hdr_delivery_address = none
-postmaster_address = postmaster@example.org
-namespace inbox {{
-  inbox = yes
-  separator = /
-}}
-passdb {{
-  driver = static
-  mechanisms = none plain login cram-md5 apop scram-sha-1 scram-sha-256
-  args = password={password}
-}}
-userdb {{
-  driver = static
-  args = uid={owner} gid={owner} home={folder}/home/%n
-}}
-service anvil {{
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
-service imap-login {{
-  inet_listener imap {{
-    port = {imap_port}
-  }}
-  inet_listener imaps {{
-    port = {imaps_port}
-    ssl = yes
-  }}
-}}
-service lmtp {{
-  inet_listener lmtp {{
-    address = 127.0.0.1
-    port = {lmtp_port}
-  }}
-  unix_listener lmtp {{
-    mode = 0600
-  }}
-}}
-"""
 
 # As root, and with a socket as its standard output, imap takes itself for a child of inetd
 # and refuses; as OWNER it may have any stream.
@@ -88,7 +21,7 @@ _IMAPD_SCRIPT = """\
 # Usage: imapd USER
 USER="$1" HOME="{folder}/home/$1"
 export USER HOME
-exec {setpriv} --reuid={owner} --regid={owner} --clear-groups {imapd} -c {configuration}
+exec {setpriv} --reuid={owner} --regid={owner} --clear-groups {imapd}
 """
 
 
@@ -113,7 +46,7 @@ class Dovecot:
         self._names = itertools.count(1)
         self.configuration = folder / "dovecot.conf"
         self.configuration.write_text(
-            _CONFIGURATION.format(
+            base_settings().format(
                 folder=folder,
                 chain=certificate.chain,
                 key=certificate.key,
@@ -130,8 +63,7 @@ class Dovecot:
                 folder=folder,
                 setpriv=program("setpriv"),
                 owner=OWNER,
-                imapd=program(IMAPD),
-                configuration=self.configuration,
+                imapd=" ".join(imapd_words(self.configuration)),
             ),
         )
 
@@ -140,7 +72,7 @@ class Dovecot:
         """Serve until the block ends."""
         program(LMTPD)
         with running(
-            ["/usr/sbin/dovecot", "-F", "-c", str(self.configuration)],
+            [DOVECOT, "-F", "-c", str(self.configuration)],
             output=self.log_file,
             ports=[self.imap_port, self.imaps_port, self.lmtp_port],
         ):
