@@ -16,12 +16,12 @@ LEAST_LEASE = 5
 
 def ledger_faults(settings: GlobalSettings) -> Iterator[ConfigError]:
     """Yield what is wrong with the options ``store`` and ``lease``. The store is not shown."""
-    if settings.store is None:
-        return
-    store = settings.store.reveal().decode("utf-8", "surrogateescape")
-    place = settings.place("store")
+    store = settings.store.reveal().decode("utf-8", "surrogateescape") if settings.store else SQLITE
+    if settings.oauthstore.lower() == "store":
+        yield from token_faults(settings, is_shared=store.lower() != SQLITE)
     if store.lower() == SQLITE:
         return
+    place = settings.place("store")
     if not is_url(store):
         hint = 'write "sqlite", or "postgresql://USER@HOST/DATABASE"'
         yield ConfigError(place, "the store is not a URL of PostgreSQL", hint=hint)
@@ -31,3 +31,17 @@ def ledger_faults(settings: GlobalSettings) -> Iterator[ConfigError]:
     if settings.lease < LEAST_LEASE:
         problem = f"the lease must be at least {LEAST_LEASE} seconds"
         yield ConfigError(settings.place("lease"), problem)
+
+
+def token_faults(settings: GlobalSettings, *, is_shared: bool) -> Iterator[ConfigError]:
+    """Yield what is missing for tokens in the store."""
+    place = settings.place("oauthstore")
+    if not is_shared:
+        hint = 'add "set store" with the URL of PostgreSQL'
+        yield ConfigError(place, "tokens can be in the store only if machines share it", hint=hint)
+    elif settings.storekeyfile is None:
+        hint = 'add "set storekeyfile" with the file that has the key'
+        yield ConfigError(place, "tokens in the store are encrypted: there is no key", hint=hint)
+    elif find_spec("cryptography") is None:
+        hint = 'install it with "pip install mailhaul[oauth]"'
+        yield ConfigError(place, "tokens in the store need cryptography", hint=hint)

@@ -80,7 +80,7 @@ def check(
         from .metrics_sanity import metrics_faults  # few rc files need it
 
         errors.extend(metrics_faults(settings))
-    if settings.store is not None:
+    if settings.store is not None or settings.oauthstore.lower() == "store":
         from .ledger_sanity import ledger_faults  # few rc files need it
 
         errors.extend(ledger_faults(settings))

@@ -88,6 +88,7 @@ class GlobalSettings(_Settings):
     oauthstore: str
     store: Secret | None
     lease: int
+    storekeyfile: str | None
     properties: str | None
 
     _source: Source

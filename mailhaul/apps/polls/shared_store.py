@@ -12,10 +12,15 @@ from ...flows.outcome import ExitCode, PollFailed
 from ...protocols.record import Record, replace
 from .context import PollContext
 from .lines import Lines
+from .state_folder import store_of
 
 if TYPE_CHECKING:
+    from ...adapters.config.settings import GlobalSettings
+    from ...adapters.oauth.accounts import TokenOwner
+    from ...adapters.oauth.saved import SavedToken
     from ...adapters.postgres.copy import StoreCopy
     from ...adapters.postgres.store import PostgresLedger
+    from ...adapters.postgres.tokens import SharedTokenStore
 
 EXTRA = 'a store in PostgreSQL needs psycopg: install "mailhaul[postgres]"'
 
@@ -88,6 +93,41 @@ def release_all(claimed: Claimed, codes: Mapping[str, ExitCode]) -> None:
     ledger = postgres_of(claimed.context)
     for name, epoch in claimed.epochs.items():
         release(ledger.database, name, epoch, codes.get(name))
+
+
+def token_store(context: PollContext, owner: TokenOwner) -> SharedTokenStore:
+    """Return where the tokens of an owner are kept, for all machines."""
+    from ...adapters.postgres.tokens import SharedTokenStore, TokenKeys
+
+    keys = TokenKeys(context.globals.storekeyfile or "")
+    return SharedTokenStore(context.tokens, owner, token_ledger(context), keys, context.warn)
+
+
+def token_ledger(context: PollContext) -> PostgresLedger:
+    """Return the ledger of a context, or the same store if the context has a copy of it."""
+    from ...adapters.postgres.store import PostgresLedger
+
+    if isinstance(context.ledger, PostgresLedger):
+        return context.ledger
+    url = store_of(context.globals)
+    if url not in _ledgers:
+        _ledgers[url] = shared_ledger(url)
+    return _ledgers[url]
+
+
+_ledgers: dict[str, PostgresLedger] = {}
+"""The stores of commands whose context has a copy, by URL."""
+
+
+def saved_tokens(settings: GlobalSettings) -> Sequence[tuple[TokenOwner, SavedToken]]:
+    """Return all tokens in the store. Raises PollFailed."""
+    from ...adapters.postgres.tokens import TokenKeys, shared_tokens
+
+    ledger = shared_ledger(store_of(settings))
+    try:
+        return list(shared_tokens(ledger, TokenKeys(settings.storekeyfile or "")))
+    finally:
+        ledger.close()
 
 
 def postgres_of(context: PollContext) -> PostgresLedger:
