@@ -163,6 +163,24 @@ def test_every_command_uses_the_store_and_shows_no_password(
     assert not (world.home / "state" / "mailhaul" / "ledger.db").exists()
 
 
+def test_what_a_file_knows_is_taken_over(world: World, postgres: Postgres) -> None:
+    usual = world.rc.read_text().partition("\n")[2]
+    shared = world.rc.read_text()
+    entry = "--keep", "--fetchread"
+    world.rc.write_text(usual)
+    assert world.run(*entry, "-f", str(world.rc))[0] == ExitCode.SUCCESS
+    assert len(world.arrivals) == COUNT
+    code, output = world.run("ledger", "import", "-f", str(world.rc))
+    assert (code, "names no database" in output) == (ExitCode.SYNTAX, True)
+    world.rc.write_text(shared)
+    code, output = world.run("ledger", "import", "-f", str(world.rc))
+    assert (code, f"with {COUNT} record(s) are in the store" in output) == (0, True), output
+    assert world.run(*entry, "-f", str(world.rc))[0] == ExitCode.NOMAIL
+    assert len(world.arrivals) == COUNT
+    code, output = world.run("ledger", "import", "-f", str(world.rc))
+    assert "has records of this account; they stay" in output
+
+
 def test_a_store_that_cannot_be_reached_ends_in_one_line(world: World, postgres: Postgres) -> None:
     missing = postgres.url_of("no-such-database", f"joe:{PASSWORD}")
     world.rc.write_text(world.rc.read_text().replace(postgres.url, missing))

@@ -236,12 +236,15 @@ drop   deletes a message from its server at the next poll, without delivering it
 usage: mailhaul ledger [list] [--json] [-f FILE]
        mailhaul ledger rename OLD NEW
        mailhaul ledger forget NAME
+       mailhaul ledger import [FILE] [-f RCFILE]
 
 The ledger records which messages were fetched and kept (SEEN), and which are in progress (OPEN).
 list    lists the mailboxes in the ledger; --json: as "mailhaul schema ledger" describes
 rename  moves the records of account OLD to NEW, so that its messages are not fetched again, with
         its rest, its daylimit, the results of its polls and the alerts
 forget  deletes the records of an account; messages kept on its server are fetched again
+import  copies the records of a file of SQLite, by default the one in the state folder, into the
+        database that "set store" names
 -f      names the rc file, if "set store" in it says where the ledger is
 No poll of these accounts may be running.
 """,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +12,10 @@ from ...adapters.ledger.renames import forget_account, rename_account
 from ...adapters.ledger.store import SqlLedger
 from ...flows.outcome import ExitCode
 from ..polls.lines import Lines, escape
+from ..polls.state_folder import LEDGER, ledger_of, state_folder
 from ..polls.status import COUNT, as_text, closed, shown
 from .commands import invalid
-from .stores import configured_ledger, split_rcfile
+from .stores import configured_ledger, settings_in, split_rcfile
 
 
 def ledger(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
@@ -22,6 +24,8 @@ def ledger(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     words, rcfile = split_rcfile(arguments)
     arguments = [word for word in words if word != "--json"]
     action, *names = arguments or ("list",)
+    if action == "import" and len(names) <= 1 and not as_json:
+        return take_over(names[0] if names else "", rcfile, caller, lines)
     wanted = {"list": 0, "rename": 2, "forget": 1}
     unwanted = as_json and action != "list"
     if unwanted or wanted.get(action) != len(names) or not all(names):
@@ -37,6 +41,33 @@ def ledger(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
         return act(action, names, {row[0] for row in known}, store, lines)
     finally:
         store.close()
+
+
+def take_over(path: str, rcfile: str, caller: Caller, lines: Lines) -> ExitCode:
+    """Copy a ledger of SQLite into the store that the rc file names. Raises PollFailed."""
+    settings = settings_in(rcfile, caller, lines)
+    folder = state_folder(caller, os.environ, settings)
+    store = ledger_of(folder, settings)
+    path = path or os.path.join(folder, LEDGER)
+    try:
+        if not store.is_shared:
+            lines.complain('ledger: "set store" in the rc file names no database to copy it to')
+            return ExitCode.SYNTAX
+        if not os.path.exists(path):
+            lines.complain(f"ledger: there is no {escape(path)}")
+            return ExitCode.IOERR
+        from ...adapters.postgres.importing import import_ledger
+        from ...adapters.postgres.store import PostgresLedger
+
+        if not isinstance(store, PostgresLedger):
+            raise TypeError("an unknown kind of store")
+        done = import_ledger(path, store)
+    finally:
+        store.close()
+    for name in done.known:
+        lines.complain(f"{escape(name)}: the store has records of this account; they stay")
+    lines.say(f"{done.mailboxes} mailbox(es) with {done.rows} record(s) are in the store")
+    return ExitCode.SUCCESS
 
 
 def act(
