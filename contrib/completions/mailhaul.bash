@@ -89,10 +89,10 @@ _mailhaul() {
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
             return ;;
         ledger)
-            [[ $prev == -f ]] && return
+            [[ $prev == -f || $prev == -f ]] && return
             words='--json -f --help'
             [[ $cur == -* ]] || words=
-            [[ $cur == -* || $COMP_CWORD -gt 2 ]] || words='list rename forget'
+            [[ $cur == -* || $COMP_CWORD -gt 2 ]] || words='list rename forget import'
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
             return ;;
         import)
