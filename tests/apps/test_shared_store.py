@@ -72,9 +72,9 @@ class World:
         assert PASSWORD not in out + err
         return process.returncode, out + err
 
-    def kill(self) -> None:
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         assert self.process
-        self.process.send_signal(signal.SIGKILL)
+        self.process.send_signal(number)
 
     @property
     def subjects(self) -> set[bytes]:
@@ -135,6 +135,20 @@ def test_nothing_is_lost_by_a_kill_nor_by_a_crash_of_the_database(
         assert postgres.sql(held.format(what)) == "0\n"
 
 
+def test_a_run_that_is_ended_gives_everything_back_at_once(
+    world: World, postgres: Postgres
+) -> None:
+    world.arrivals.at[5] = lambda: world.kill(signal.SIGTERM)
+    code, output = world.run()
+    assert code not in {0, -signal.SIGTERM}, output
+    assert "Traceback" not in output
+    for what in ("account WHERE owner IS NOT NULL", "lock", "worker"):
+        assert postgres.sql(f"SELECT count(*) FROM mailhaul.{what}") == "0\n"
+    assert world.left | world.subjects == ALL
+    assert world.run()[0] == ExitCode.SUCCESS
+    assert (world.left, world.subjects) == (set(), ALL)
+
+
 def test_every_command_uses_the_store_and_shows_no_password(
     world: World, postgres: Postgres
 ) -> None:
@@ -153,7 +167,7 @@ def test_every_command_uses_the_store_and_shows_no_password(
         ("ledger", *rc): "imap you@localhost:",
         ("quarantine", *rc): "nothing is in quarantine",
         ("check", *rc): f"postgresql://{LOCKED}@/mailhaul, PostgreSQL",
-        ("-V", *rc): "you@localhost",
+        ("-V", *rc): f"The ledger is in postgresql://{LOCKED}@/mailhaul\n",
         ("--configdump", *rc): "fetchmailrc = {",
         ("--configdump=json", *rc): f'"store": "postgresql://{LOCKED}@/mailhaul"',
     }

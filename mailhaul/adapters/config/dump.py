@@ -177,7 +177,9 @@ def json_dump(
     def value_of(home: object, name: str) -> object:
         value = getattr(home, name)
         # A URL says where the ledger is; only its password is secret.
-        return shown_store(value) if name == "store" and not with_secrets else value
+        if name == "store" and isinstance(value, Secret) and not with_secrets:
+            return shown_store(value)
+        return value
 
     servers = [
         {
@@ -192,13 +194,12 @@ def json_dump(
     return json.dumps({**values(GLOBAL, settings), "servers": servers}, indent=2) + "\n"
 
 
-def shown_store(store: Secret | None) -> str | None:
-    """Return the store without a password; None for the usual one."""
-    if store is None:
-        return None
-    from ..postgres.urls import shown_url
+def shown_store(store: Secret) -> str:
+    """Return the store without a password."""
+    from ..postgres.urls import is_url, shown_url
 
-    return shown_url(store.reveal().decode("utf-8", "replace"))
+    text = store.reveal().decode("utf-8", "replace")
+    return shown_url(text) if is_url(text) else "SQLite"
 
 
 def plain(value: object, *, with_secrets: bool) -> object:

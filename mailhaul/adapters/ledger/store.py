@@ -54,7 +54,7 @@ SELECT * FROM (
         + (SELECT count(DISTINCT uid) FROM message WHERE mailbox = id) AS known,
         (SELECT count(DISTINCT uid) FROM message WHERE mailbox = id AND action = 'delete')
     FROM mailbox WHERE name = ?1 AND uidvalidity = ?2 AND account <> ?3
-        AND substr(account, 1, length(?4)) = ?4
+        AND account >= ?4 AND account < ?5
 ) AS relative WHERE known > 0 ORDER BY known DESC
 """
 ACCOUNTS = """
@@ -209,9 +209,11 @@ class SqlLedger:
     ) -> Sequence[Relative]:
         """Return the mailboxes of other accounts whose names begin with ``same_user``.
 
-        Only mailboxes with records are returned.
+        That ends with "@". Only mailboxes with records are returned.
         """
-        values = (stored(mailbox), uidvalidity, stored(account), stored(same_user))
+        # Names that begin so are next to each other in the index: up to one with another "@".
+        names = (stored(account), stored(same_user), stored(f"{same_user[:-1]}A"))
+        values = (stored(mailbox), uidvalidity, *names)
         rows = self.write(lambda db: db.execute(RELATIVES, values).fetchall())
         found = [
             Relative(key, as_text(name), known, known - leaving)

@@ -75,8 +75,9 @@ class StoreCopy(SqliteLedger):
         self, account: str, same_user: str, mailbox: str, uidvalidity: int
     ) -> Sequence[Relative]:
         """Return the mailboxes of other accounts whose names begin with ``same_user``."""
-        query = "SELECT account FROM mailbox WHERE substr(account, 1, length(?1)) = ?1"
-        for (other,) in self._read(lambda db: db.execute(query, (same_user,)).fetchall()):
+        query = "SELECT DISTINCT account FROM mailbox WHERE account >= ? AND account < ?"
+        ends = (same_user, f"{same_user[:-1]}A")
+        for (other,) in self._read(lambda db: db.execute(query, ends).fetchall()):
             self._copy(str(other))
         return super().relatives(account, same_user, mailbox, uidvalidity)
 

@@ -261,14 +261,15 @@ def connect(url: str) -> psycopg.Connection[Row]:
 def set_up(session: Session) -> str:
     """Set what all transactions of a connection need; return how ``make_durable`` commits.
 
-    That is ``on`` at least; an administrator may want more (``remote_apply``), but not less.
+    That is ``on`` at least, unless the administrator has chosen another setting that waits for the
+    disk of this server: ``remote_apply``, or ``local`` without the standby servers.
     """
     configs = ", ".join("set_config(?, ?, false)" for _ in SETTINGS)
     values = [part for setting in SETTINGS.items() for part in setting]
     before = session.execute("SELECT current_setting('synchronous_commit')")
     session.execute(f"SELECT {configs}", values)
     found = before.fetchone()
-    return "remote_apply" if found and found[0] == "remote_apply" else "on"
+    return str(found[0]) if found and found[0] in {"remote_apply", "local"} else "on"
 
 
 def is_lost(error: psycopg.Error) -> bool:

@@ -58,7 +58,7 @@ LEDGER = (
     ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05)
     """,
     # Uploads are looked for by the name of the offer.
-    "CREATE INDEX message_upload ON message (name) WHERE upload <> ''",
+    "CREATE INDEX message_name ON message (name)",
     f"""
     CREATE TABLE result (
         entry {TEXT} PRIMARY KEY,

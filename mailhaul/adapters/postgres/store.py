@@ -36,7 +36,9 @@ LEASE = 30.0
 class Durable:
     """Makes durable what was committed with one connection.
 
-    Polls that were begun with the same connection make equal calls, of which one is enough.
+    Polls that were begun with the same connection make equal calls, of which one is enough. The
+    epoch is not asked for: what was accepted in the poll's own epoch is accepted, and any owner
+    that finds the record may delete the message at its server.
     """
 
     __slots__ = ("_database", "_generation")

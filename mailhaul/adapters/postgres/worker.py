@@ -25,6 +25,7 @@ from .session import Session
 
 KEEP_EXPIRED = "1 day"
 """How long the rows of workers that have died are kept, for ``mailhaul status``."""
+STOP_SECONDS = 5.0
 BEATS = 3
 """How often a worker renews its lease before it expires."""
 REGISTER = """
@@ -94,7 +95,10 @@ class Worker:
         """
         self._ended.set()
         if self._thread is not None:
-            self._thread.join(self.lease)
+            self._thread.join(STOP_SECONDS)
+            if self._thread.is_alive():
+                # It waits for a server that does not answer.
+                return
         try:
             self._database.write(self._free)
         except PollFailed:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from mailhaul.adapters.postgres import database
 from mailhaul.adapters.postgres.claims import Claims, Entry, claim, release
 from mailhaul.adapters.postgres.locks import SharedLock
 from mailhaul.adapters.postgres.store import PostgresLedger
@@ -108,12 +109,13 @@ def test_a_worker_knows_by_its_own_clock_that_it_may_have_expired(store_url: str
         assert one.is_current()
 
 
-def test_the_thread_renews_registers_anew_and_says_so(
-    postgres: Postgres, ledger: PostgresLedger
+def test_the_thread_renews_registers_again_and_says_so(
+    postgres: Postgres, ledger: PostgresLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lease is short, so this needs no more than its third."""
     from threading import Event
 
+    monkeypatch.setattr(database, "RETRY_SECONDS", 0.05)
     said: list[str] = []
     heard, lost = Event(), Event()
 
@@ -257,7 +259,7 @@ def test_a_transaction_of_a_paused_process_does_not_keep_others_waiting(
 ) -> None:
     """The server ends it, and with it the share of the account's row."""
     setting = "idle_in_transaction_session_timeout"
-    monkeypatch.setitem(database_settings(), setting, "50ms")
+    monkeypatch.setitem(database.SETTINGS, setting, "50ms")
     with worker(ledger.url) as one, worker(ledger.url, "there:2") as two:
         own = ledger.fenced(JOE.name, claim(ledger.database, one.id, [JOE]).epochs[JOE.name])
         expire(ledger, one.id)
@@ -271,9 +273,3 @@ def test_a_transaction_of_a_paused_process_does_not_keep_others_waiting(
         with pytest.raises(PollFailed, match="closed the connection unexpectedly; it was"):
             own.write(work)
     assert list(owners(other).values()) == [None]
-
-
-def database_settings() -> dict[str, str]:
-    from mailhaul.adapters.postgres.database import SETTINGS
-
-    return SETTINGS
