@@ -135,6 +135,27 @@ def test_no_password_goes_to_standard_output(
     assert "sesame" not in out + err
 
 
+def test_of_mbsync_only_the_rc_file_is_taken_over(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One account with a password may have several entries: what is left out is said once."""
+    (home / ".mbsyncrc").write_text(
+        "IMAPStore far\nHost imap.example.org\nUser joe\nPass sesame-42\nSSLType IMAPS\n\n"
+        "MaildirStore near\nPath ~/Mail/\n\n"
+        "Channel c\nFar :far:\nNear :near:\nPatterns INBOX Sent\nSync PullNew\n"
+    )
+    assert main(["import", "rc", "mbsync"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count('poll "imap.example.org" protocol imap') == 2
+    assert err.count(".mbsyncrc:4: the password is not copied") == 1
+    assert "sesame" not in out + err
+    assert "what mbsync has fetched is not taken over" in out
+    assert main(["import", "rc", "mbsync", "-o", "new"]) == 0
+    assert "records what" not in capsys.readouterr().out
+    assert main(["import", "mbsync"]) == 5
+    assert 'only its rc file: "mailhaul import rc PROGRAM"' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -50,8 +50,11 @@ ACCEPT_OFFERED = (
 It changes no row if the row is in another state, or belongs to another message.
 """
 UNDATED, NOT_DELIVERED = 0, -1
-"""Values of seen.accepted in place of a time: an earlier version has recorded none, which the user
-may make good; or no sink is known to have accepted the message, so it never counts as delivered."""
+"""Values of seen.accepted in place of a time: an earlier version has recorded none, or the clock
+was wrong, which the user may make good; or no sink is known to have accepted the message, so it
+never counts as delivered."""
+FIRST_TIME = 1_735_689_600
+"""The beginning of 2025 in Unix time, before the first version: an earlier time is wrong."""
 KNOWN_BEFORE = """
 SELECT uid, size, fingerprint, accepted, 0, '', '', '' FROM seen WHERE mailbox = ? AND {uids}
     UNION ALL
@@ -204,6 +207,7 @@ class SqlPage:
         as delivered now.
         """
         now = int(self._ledger.clock())
+        now = now if now >= FIRST_TIME else UNDATED
 
         def record(db: Statements) -> None:
             uids = [one.uid for one in messages]

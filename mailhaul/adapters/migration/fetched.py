@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from ...flows.source import Uid
@@ -17,7 +17,7 @@ from ..config.settings import AccountSettings
 from ..files import ID_FILE, RC_FILE, read_file
 from ..ledger.fetchids import entries
 from ..ledger.names import DEFAULT_PORTS, INBOX, is_loopback, server_name
-from . import fdm, getmail, mpop
+from . import fdm, getmail, mbsync, mpop, offlineimap
 from .new_rcfile import Translation, Untranslatable
 
 SPECIAL: Final = re.compile(r"[/\\:;<>|]+")
@@ -260,13 +260,23 @@ TRANSLATORS: Final[dict[str, Callable[[bytes, str, str], Translation]]] = {
     "getmail": getmail.translate,
     "mpop": mpop.translate,
     "fdm": fdm.translate,
+    "mbsync": mbsync.translate,
+    "offlineimap": offlineimap.translate,
 }
 """The translators of rc files by program; fetchmail's need none."""
+
+DEFAULT_FILES: Final[Mapping[str, Sequence[str]]] = {
+    "mpop": mpop.DEFAULT_FILES,
+    "fdm": (fdm.DEFAULT_FILE,),
+    "mbsync": mbsync.DEFAULT_FILES,
+    "offlineimap": offlineimap.DEFAULT_FILES,
+}
+"""Their usual configurations below the home folder; the first one that exists is used."""
 
 
 def usual_rcfiles(program: str, home: str) -> list[str]:
     """Return the configuration that a program uses if none is named."""
     if program == "getmail":
         return getmail.default_files(home)
-    names = mpop.DEFAULT_FILES if program == "mpop" else (fdm.DEFAULT_FILE,)
+    names = DEFAULT_FILES[program]
     return [path for name in names if os.path.exists(path := os.path.join(home, name))][:1]

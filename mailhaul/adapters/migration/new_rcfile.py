@@ -148,7 +148,11 @@ def rcfile_text(
             for one in made.entries
             if one.password is not None and not with_passwords
         ]
-        notes += [*made.notes, *left_out]
+        # Several entries may be for one account.
+        notes += [
+            *made.notes,
+            *(note for at, note in enumerate(left_out) if note not in left_out[:at]),
+        ]
     if notes:
         lines += ["# Not translated, or different from now on:", *(f"#   {note}" for note in notes)]
     for line in dict.fromkeys(line for made in translations for line in made.globals):

@@ -255,7 +255,7 @@ No poll of these accounts may be running.
         "take over what another program has fetched, or make an rc file from its own",
         """\
 usage: mailhaul import fetchmail|getmail|mpop|fdm [FILE...] [-f RCFILE] [--dry-run]
-       mailhaul import rc getmail|mpop|fdm [FILE...] [-o NEWFILE]
+       mailhaul import rc getmail|mpop|fdm|mbsync|offlineimap [FILE...] [-o NEWFILE]
 
 Records in the ledger which messages the other program has fetched: they are not fetched again. Each
 account must have an entry in the rc file (RCFILE). FILE is fetchmail's .fetchids, a file or folder

@@ -29,6 +29,8 @@ from ..polls.lines import Lines, escape, plural
 from ..polls.state_folder import ledger_of, link_usual_folder, state_folder
 from .commands import Misused, invalid
 
+AS_RC = '"mailhaul import rc PROGRAM"'
+
 
 class Arguments(Record):
     """The words of the command line, and the values of its options ("" if they are not given)."""
@@ -46,6 +48,10 @@ def import_command(arguments: Sequence[str], caller: Caller, lines: Lines) -> Ex
     try:
         if program == "rc" and paths and not (given.rcfile or given.dry_run):
             return import_rcfile(paths[0], paths[1:], given.output, caller, lines)
+        if program in TRANSLATORS.keys() - READERS.keys():
+            raise Misused(
+                f"what {program} has fetched is not taken over, only its rc file: {AS_RC}"
+            )
         if program in READERS and not given.output:
             return Import(program, paths, given, caller, lines).run()
     except Untranslatable as fault:
@@ -150,8 +156,12 @@ def import_rcfile(
         lines.complain(str(note))
     if output:
         name = escape(output)
-        lines.say(f'{name} is written; "mailhaul -V -f {name}" shows what it means, and')
-        lines.say(f'"mailhaul import {program} -f {name}" records what {program} has fetched')
+        shows = f'{name} is written; "mailhaul -V -f {name}" shows what it means'
+        if program in READERS:
+            lines.say(f"{shows}, and")
+            lines.say(f'"mailhaul import {program} -f {name}" records what {program} has fetched')
+        else:
+            lines.say(shows)
     return ExitCode.SUCCESS
 
 

@@ -151,8 +151,8 @@ def plan(rows: Sequence[Row]) -> Sequence[str]:
     ]
     if undated := sum(row.mailbox.undated for row in rows):
         lines.append(
-            f"{undated} more message(s) were fetched by an earlier version, which recorded no time;"
-            ' they stay. See "mailhaul retention --help", adopt'
+            f"{undated} more message(s) were fetched by an earlier version, which recorded no time,"
+            ' or while the clock was wrong; they stay. See "mailhaul retention --help", adopt'
         )
     return lines
 

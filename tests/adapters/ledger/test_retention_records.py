@@ -144,6 +144,17 @@ def test_mail_of_an_earlier_version_waits_until_it_is_adopted(
     assert page.retention().due(FOR_EVER, 10) == [Delivered(ONE.uid, ONE.size, MARK, NOW)]
 
 
+def test_a_clock_before_all_versions_gives_no_time(ledger: SqlLedger) -> None:
+    """Without a battery a clock may begin in 1970: then the message would be due at once."""
+    page = inbox(ledger)
+    ledger.clock = lambda: 86_400 * 3
+    delivered(ledger, page)
+    ledger.clock = lambda: NOW
+    assert page.retention().due(NOW, 10) == []
+    (mailbox,) = mailboxes_of(ledger, ACCOUNT)
+    assert mailbox.undated == 1
+
+
 def test_what_was_delivered_once_stays_delivered(ledger: SqlLedger) -> None:
     """A second sink that refuses the same message takes nothing back."""
     page = inbox(ledger)

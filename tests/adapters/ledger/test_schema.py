@@ -125,7 +125,7 @@ def test_a_file_without_times_of_delivery_gets_them_from_now_on(
     SqliteLedger(str(path)).last_success()
     make_older(path, version)
     check(path, 5)
-    ledger = SqliteLedger(str(path), lambda: 5000.0)
+    ledger = SqliteLedger(str(path), lambda: 1_790_000_000.0)
     page = ledger.page("imap joe@mail.example.org", "mda cat >>x", "INBOX", 7)
     outcome = Outcome(Verdict.ACCEPTED, "", (("joe", Verdict.ACCEPTED),))
     page.accept([Acceptance(3, 30, Action.MARK, outcome)])
@@ -133,7 +133,7 @@ def test_a_file_without_times_of_delivery_gets_them_from_now_on(
     page.mark_seen([Listed(1), Listed(3)])
     found = page.retention().look(0)
     ledger.close()
-    assert (found.delivered, found.oldest) == (1, 5000)
+    assert (found.delivered, found.oldest) == (1, 1_790_000_000)
 
 
 def test_an_offer_keeps_its_name(tmp_path: Path) -> None:

@@ -8,10 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhaul.adapters.migration import fdm, getmail, mpop
+from mailhaul.adapters.migration import fdm, getmail, mbsync, mpop, offlineimap
 from mailhaul.adapters.migration.fetched import cached_uids, oldmail, uidls
 from mailhaul.adapters.migration.new_rcfile import Translation, Untranslatable
-from tests.adapters.migration import test_fdm, test_getmail, test_mpop
+from tests.adapters.migration import (
+    test_fdm,
+    test_getmail,
+    test_mbsync,
+    test_mpop,
+    test_offlineimap,
+)
 from tests.adapters.migration.translated import parsed
 
 Translate = Callable[[bytes, str, str], Translation]
@@ -19,11 +25,15 @@ USUAL: list[tuple[Translate, str]] = [
     (fdm.translate, test_fdm.USUAL),
     (getmail.translate, test_getmail.USUAL),
     (mpop.translate, test_mpop.USUAL),
+    (mbsync.translate, test_mbsync.USUAL),
+    (offlineimap.translate, test_offlineimap.USUAL),
 ]
 ODD = st.sampled_from(["\0", "\n", '"', "'", "\\", "{", "}", "$", "%", "${", "=", "9" * 30, "\x80"])
 
 
-@pytest.mark.parametrize(("translate", "usual"), USUAL, ids=["fdm", "getmail", "mpop"])
+@pytest.mark.parametrize(
+    ("translate", "usual"), USUAL, ids=["fdm", "getmail", "mpop", "mbsync", "offlineimap"]
+)
 @given(data=st.data())
 def test_a_damaged_file_is_translated_or_refused(
     translate: Translate, usual: str, data: st.DataObject
