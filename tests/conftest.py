@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import inspect
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +21,9 @@ from mailhaul.adapters.transcript.recorder import Tape
 from mailhaul.adapters.transcript.replay import replay
 from mailhaul.runtimes.engine import Engine
 from mailhaul.runtimes.simulated import Simulation
+
+if TYPE_CHECKING:
+    from .real.servers.postgres import Postgres
 
 
 def pytest_configure() -> None:
@@ -50,3 +56,26 @@ def transcript(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     watched(Simulation)
     yield taken
     assert [str(line) for line in replay(taken) if line.instead is not None] == []
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL of this test run."""
+    from .real.servers.postgres import Postgres
+
+    # A UNIX socket's path has 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="mh-", dir="/tmp"))
+    folder.chmod(0o755)
+    try:
+        server = Postgres(folder / "pg")
+        with server.running():
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def store_url(postgres: Postgres) -> str:
+    """The URL of a store in PostgreSQL that is empty."""
+    postgres.empty()
+    return postgres.url

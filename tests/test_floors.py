@@ -66,6 +66,7 @@ ALSO = {
     "protocols/proxy/address.py": {"urllib"},
     "adapters/http": {"h11"},
     "adapters/oauth/signing.py": {"cryptography"},
+    "adapters/postgres": {"psycopg", "cryptography"},
     "flows/host_names.py": {"idna"},
     "runtimes/trio.py": {"trio"},
     "runtimes/batch_worker.py": {"trio"},

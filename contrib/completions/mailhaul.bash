@@ -82,15 +82,17 @@ _mailhaul() {
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
             return ;;
         quarantine)
-            words='--json --help'
+            [[ $prev == -f ]] && return
+            words='--json -f --help'
             [[ $cur == -* ]] || words=
             [[ $cur == -* || $COMP_CWORD -gt 2 ]] || words='list show retry drop'
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
             return ;;
         ledger)
-            words='--json --help'
+            [[ $prev == -f || $prev == -f ]] && return
+            words='--json -f --help'
             [[ $cur == -* ]] || words=
-            [[ $cur == -* || $COMP_CWORD -gt 2 ]] || words='list rename forget'
+            [[ $cur == -* || $COMP_CWORD -gt 2 ]] || words='list rename forget import'
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
             return ;;
         import)

@@ -69,9 +69,12 @@ complete -c mailhaul -n '__fish_seen_subcommand_from retention' -s f -r -F
 complete -c mailhaul -n '__fish_seen_subcommand_from retention' -l help
 complete -c mailhaul -n '__fish_seen_subcommand_from quarantine' -a 'list show retry drop'
 complete -c mailhaul -n '__fish_seen_subcommand_from quarantine' -l json
+complete -c mailhaul -n '__fish_seen_subcommand_from quarantine' -s f -r -F
 complete -c mailhaul -n '__fish_seen_subcommand_from quarantine' -l help
-complete -c mailhaul -n '__fish_seen_subcommand_from ledger' -a 'list rename forget'
+complete -c mailhaul -n '__fish_seen_subcommand_from ledger' -a 'list rename forget import'
+complete -c mailhaul -n '__fish_seen_subcommand_from ledger' -F
 complete -c mailhaul -n '__fish_seen_subcommand_from ledger' -l json
+complete -c mailhaul -n '__fish_seen_subcommand_from ledger' -s f -r -F
 complete -c mailhaul -n '__fish_seen_subcommand_from ledger' -l help
 complete -c mailhaul -n '__fish_seen_subcommand_from import' -a 'fetchmail getmail mpop fdm rc'
 complete -c mailhaul -n '__fish_seen_subcommand_from import' -F

@@ -184,7 +184,7 @@ class Page(Protocol):
         """Record the fingerprints of messages that are being offered."""
         ...
 
-    def reject(self, uid: Uid, size: int, outcome: Outcome, fingerprint: bytes) -> Failures:
+    def reject(self, uid: Uid, size: int, outcome: Outcome, fingerprint: bytes = b"") -> Failures:
         """Record that the sink did not accept the message for all recipients, and who received it.
 
         Return how often the message has been refused.

@@ -112,7 +112,10 @@ def test_an_empty_id_is_refused(tmp_path: Path, ledger: SqliteLedger, action: st
 def test_the_usage_text_has_lines(tmp_path: Path) -> None:
     done = quarantine(tmp_path, "eat", "x")
     assert "\\n" not in done.stderr
-    assert done.stderr.splitlines()[1] == "mailhaul: usage: mailhaul quarantine [list] [--json]"
+    assert (
+        done.stderr.splitlines()[1]
+        == "mailhaul: usage: mailhaul quarantine [list] [--json] [-f FILE]"
+    )
 
 
 @pytest.mark.parametrize(

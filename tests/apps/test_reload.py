@@ -146,6 +146,10 @@ EXPECTED: dict[str, tuple[str, Callable[[Running, PollContext], bool]]] = {
     "metrics": ("set metrics '127.0.0.1:0'", serves_metrics),
     "metricsanywhere": ("set metricsanywhere", of_polls("metricsanywhere", True)),
     "oauthstore": ("set oauthstore keyring", of_polls("oauthstore", "keyring")),
+    # The ledger that is open stays.
+    "store": ("set store sqlite", lambda daemon, context: not context.ledger.is_shared),
+    "storekeyfile": ("set storekeyfile /x/key", of_polls("storekeyfile", "/x/key")),
+    "lease": ("set lease 60", of_polls("lease", 60)),
     # For other programs.
     "properties": ("set properties x", lambda daemon, context: True),
 }

@@ -40,6 +40,8 @@ want /usr/bin/fish fish
 want /usr/bin/strace strace
 # The issuer of OAuth tokens runs on it.
 want /usr/bin/node nodejs
+# The store that several machines share.
+[ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing="$missing postgresql"
 # A benchmark's small programs are compiled.
 want /usr/bin/cc gcc
 want /usr/include/stdio.h libc6-dev

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mailhaul.adapters.ledger.schema import prepare
+from mailhaul.adapters.ledger.statements import Statements
 from mailhaul.adapters.ledger.store import LedgerFault, SqliteLedger
 
 from .faults import Fault, Kind
@@ -26,7 +27,7 @@ class MemoryLedger(SqliteLedger):
         self._images = images
         self._durable = b""
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def write(self, work: Callable[[Statements], T]) -> T:
         """Do some work in one transaction, if there is room for it."""
         self._check("ledger write")
         return super().write(work)

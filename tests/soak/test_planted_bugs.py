@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters import folders
-from mailhaul.adapters.ledger.page import SqlitePage
+from mailhaul.adapters.ledger.page import SqlPage
 from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.sinks import bsmtp, maildir, mda
 from mailhaul.adapters.sinks.gmail_delivery import GmailDelivery
@@ -94,10 +94,10 @@ def test_a_delete_before_the_sink_accepts_shows_within_20_seeds(
 def test_a_ledger_written_after_the_delete_shows_within_2000_seeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    late: list[tuple[SqlitePage, Any]] = []
-    settle, accept = Verdicts.settle, SqlitePage.accept
+    late: list[tuple[SqlPage, Any]] = []
+    settle, accept = Verdicts.settle, SqlPage.accept
 
-    def remember(self: SqlitePage, *row: Any) -> None:
+    def remember(self: SqlPage, *row: Any) -> None:
         late.append((self, row))
 
     async def settle_and_write(self: Verdicts) -> None:
@@ -106,7 +106,7 @@ def test_a_ledger_written_after_the_delete_shows_within_2000_seeds(
             page, row = late.pop()
             accept(page, *row)
 
-    monkeypatch.setattr(SqlitePage, "accept", remember)
+    monkeypatch.setattr(SqlPage, "accept", remember)
     monkeypatch.setattr(Verdicts, "settle", settle_and_write)
     assert "copies too many" in complaint_within(2000, "lmtp")
 
@@ -324,12 +324,12 @@ def test_a_size_of_the_text_in_place_of_the_listing_s_shows_within_3000_seeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where a listing tells other sizes, what is under way is thrown away at each poll."""
-    reject = SqlitePage.reject
+    reject = SqlPage.reject
 
-    def note_another(self: SqlitePage, uid: Uid, size: int, *rest: Any) -> Failures:
+    def note_another(self: SqlPage, uid: Uid, size: int, *rest: Any) -> Failures:
         return reject(self, uid, size - quirks.LIE, *rest)
 
-    monkeypatch.setattr(SqlitePage, "reject", note_another)
+    monkeypatch.setattr(SqlPage, "reject", note_another)
     assert "copies too many" in complaint_within(3000)
 
 
@@ -340,7 +340,7 @@ def test_what_was_seen_by_one_sink_alone_shows_within_3000_seeds(
 
     def by_sink(
         self: SqliteLedger, account: str, sink: str, mailbox: str, uidvalidity: int
-    ) -> SqlitePage:
+    ) -> SqlPage:
         return page(self, f"{account} {sink}", sink, mailbox, uidvalidity)
 
     monkeypatch.setattr(SqliteLedger, "page", by_sink)

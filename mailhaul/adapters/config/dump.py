@@ -172,7 +172,14 @@ def json_dump(
 
     def values(level: str, home: object) -> Mapping[str, object]:
         names = dict.fromkeys(o.name for o in OPTIONS if o.level == level)
-        return {name: plain(getattr(home, name), with_secrets=with_secrets) for name in names}
+        return {name: plain(value_of(home, name), with_secrets=with_secrets) for name in names}
+
+    def value_of(home: object, name: str) -> object:
+        value = getattr(home, name)
+        # A URL says where the ledger is; only its password is secret.
+        if name == "store" and isinstance(value, Secret) and not with_secrets:
+            return shown_store(value)
+        return value
 
     servers = [
         {
@@ -185,6 +192,14 @@ def json_dump(
         for users in by_server(accounts)
     ]
     return json.dumps({**values(GLOBAL, settings), "servers": servers}, indent=2) + "\n"
+
+
+def shown_store(store: Secret) -> str:
+    """Return the store without a password."""
+    from ..postgres.urls import is_url, shown_url
+
+    text = store.reveal().decode("utf-8", "replace")
+    return shown_url(text) if is_url(text) else "SQLite"
 
 
 def plain(value: object, *, with_secrets: bool) -> object:

@@ -40,6 +40,9 @@ ONE_ISSUER: Final = (
     "app password at one of the two servers"
 )
 
+_HIDDEN_WORDS: Final = {"store": '"sqlite" or the URL of a database'}
+"""What is expected where a word is hidden that is no password."""
+
 _SPECIAL: Final = frozenset(
     {
         options.AUTH,
@@ -279,7 +282,9 @@ class _Parser:
         if kind == options.FLAG:
             values[name] = yes
         elif kind == options.HIDDEN:
-            values[name] = self.secrets[self.expect(HIDDEN, "a password")[2]]
+            values[name] = self.secrets[
+                self.expect(HIDDEN, _HIDDEN_WORDS.get(name, "a password"))[2]
+            ]
         elif kind == options.LOGIN:
             self.login(target, offset)
         elif kind == options.NAMES:

@@ -76,6 +76,8 @@ _KEYWORDS: Final[dict[str, int]] = {
     **dict.fromkeys(SECRET_WORDS, _PASSWORD),
     # Unlike after "password", a word that looks like a keyword or a number is one here.
     "esmtppassword": _SECRET,
+    # A URL may contain a password.
+    "store": _SECRET,
     **dict.fromkeys(["auth", "authenticate", "preauth", "preauthenticate"], _AUTH),
     # Some of their values are keywords: "oauthgrant service", "esmtpauth password".
     **dict.fromkeys(["oauthgrant", "oauthissuer", "esmtpauth", "appendauth"], _CHOICE),

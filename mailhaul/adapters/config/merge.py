@@ -40,6 +40,8 @@ def global_settings(rc: RcFile, command_line: CommandLine, caller: Caller) -> Gl
     }
     if command_line.run.check or command_line.run.dry_run:
         values["daemon"] = 0
+    if (path := values.get("storekeyfile")) is not None:
+        values["storekeyfile"] = at_home(cast(str, path), caller.home)
     return GlobalSettings(values)
 
 

@@ -95,7 +95,7 @@ DEFAULT_TIMEOUT: Final = 300
 
 OWN_PATHS: Final = (
     *(sink.option for sink in DIRECT_SINKS if sink.argument == PATH), *SECRET_FILES, "oauthkey",
-    "trace",
+    "storekeyfile", "trace",
 )  # fmt: skip
 """Options with paths in which a leading ``~/`` means the caller's home folder. ``$`` in them is an
 error, since no shell expands it.
@@ -114,8 +114,10 @@ SSL_MODES: Final = ("none", "wrapped", "starttls=may", "starttls=must")
 OAUTH_GRANTS: Final = ("code", "device", "client", "service")
 """How a token is got: authorization code, device flow, client credentials, service account."""
 
-OAUTH_STORES: Final = ("file", "keyring")
-"""Where tokens are kept: in the state folder, or in the keyring of the system."""
+OAUTH_STORES: Final = ("file", "keyring", "store")
+"""Where tokens are kept: in the state folder, in the keyring of the system, or in the store that
+several machines share.
+"""
 
 OTHER_AUTHS: Final = ("password", "oauth")
 """How to log in where the mail goes to."""
@@ -301,6 +303,18 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         GLOBAL, "oauthstore", TEXT, "file", "where the tokens of OAuth are kept", own=True,
         choices=OAUTH_STORES,
+    ),
+    Option(
+        GLOBAL, "store", HIDDEN, None, 'where the ledger is: "sqlite", or the URL of PostgreSQL',
+        own=True,
+    ),
+    Option(
+        GLOBAL, "lease", SECONDS, 30, "after so long without a sign, other machines take over",
+        own=True,
+    ),
+    Option(
+        GLOBAL, "storekeyfile", PATH, None, "the file with the key of the tokens in the store",
+        own=True,
     ),
     Option(GLOBAL, "properties", TEXT, None, "for other programs; ignored"),
     # Server options.

@@ -80,6 +80,10 @@ def check(
         from .metrics_sanity import metrics_faults  # few rc files need it
 
         errors.extend(metrics_faults(settings))
+    if settings.store is not None or settings.oauthstore.lower() == "store":
+        from .ledger_sanity import ledger_faults  # few rc files need it
+
+        errors.extend(ledger_faults(settings))
     errors.extend(one for one in _unknown_words(settings) if isinstance(one, ConfigError))
     for account in accounts:
         unknown = list(_unknown_words(account))

@@ -65,7 +65,8 @@ class RunSettings(_Settings):
 class GlobalSettings(_Settings):
     """The options after ``set``, and their command line forms. ``daemon`` is in seconds.
 
-    An empty ``postmaster`` means that there is no recipient of last resort.
+    An empty ``postmaster`` means that there is no recipient of last resort. ``store`` is a URL,
+    which may contain a password, or ``sqlite``; ``lease`` is in seconds.
     """
 
     daemon: int
@@ -85,6 +86,9 @@ class GlobalSettings(_Settings):
     metrics: str | None
     metricsanywhere: bool
     oauthstore: str
+    store: Secret | None
+    lease: int
+    storekeyfile: str | None
     properties: str | None
 
     _source: Source

@@ -6,21 +6,28 @@ again in the same trouble: a command that was run, or the log line about one tha
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ...flows.alerts import Alert
 from .names import as_text, stored
 from .results import code_of
-from .store import SqliteLedger
+from .store import SqlLedger
+
+if TYPE_CHECKING:
+    from .statements import Statements
 
 TOLD, SAID = "told", "said"
+PUT = (
+    "INSERT INTO alert VALUES (?, ?, ?, ?, ?) ON CONFLICT (topic, kind) DO UPDATE SET"
+    " entry = excluded.entry, time = excluded.time, code = excluded.code"
+)
 
 
 class AlertBook:
     """The alerts in a ledger. Every method may block, and raises LedgerFault."""
 
-    def __init__(self, ledger: SqliteLedger) -> None:
+    def __init__(self, ledger: SqlLedger) -> None:
         self._ledger = ledger
 
     def told(self) -> Sequence[Alert]:
@@ -36,9 +43,7 @@ class AlertBook:
         """Record an alert. It is durable: after a power failure the user is not told again."""
         code = None if alert.code is None else int(alert.code)
         row = (stored(alert.topic), TOLD, stored(alert.entry), alert.time, code)
-        self._ledger.write(
-            lambda db: db.execute("INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?, ?)", row)
-        )
+        self._ledger.write(lambda db: db.execute(PUT, row))
         self._ledger.make_durable()
 
     def end(self, alerts: Sequence[Alert]) -> None:
@@ -54,13 +59,12 @@ class AlertBook:
         """
         topic = stored(f"{what} {entry}")
 
-        def work(db: sqlite3.Connection) -> bool:
+        def work(db: Statements) -> bool:
             query = "SELECT time FROM alert WHERE topic = ? AND kind = ?"
             before = db.execute(query, (topic, SAID)).fetchone()
             if before and before[0] == since:
                 return False
-            row = (topic, SAID, stored(entry), since)
-            db.execute("INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?, NULL)", row)
+            db.execute(PUT, (topic, SAID, stored(entry), since, None))
             return True
 
         return self._ledger.write(work)

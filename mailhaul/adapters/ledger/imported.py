@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ...flows.row_states import accepted
 from ...flows.source import Uid
 from .names import mailbox_name, stored
 from .page import COMPARED, NOT_DELIVERED, in_parts
 from .schema import find_or_make
-from .store import MAILBOX, SqliteLedger
+from .store import MAILBOX, SqlLedger
+
+if TYPE_CHECKING:
+    from .statements import Statements
 
 
 def record_fetched(
-    ledger: SqliteLedger,
+    ledger: SqlLedger,
     account: str,
     mailbox: str,
     uidvalidity: int,
@@ -32,14 +35,15 @@ def record_fetched(
         return 0
     key = (stored(account), stored(mailbox_name(account, mailbox)), uidvalidity)
 
-    def work(db: sqlite3.Connection) -> int:
+    def work(db: Statements) -> int:
         mailbox_id = find_or_make(db, "mailbox", MAILBOX, key)
         count = 0
         for some in in_parts(list(dict.fromkeys(uids))):
             changed = db.executemany(
-                "INSERT OR IGNORE INTO seen (mailbox, uid, size, accepted) SELECT ?1, ?2, 0, ?3"
-                " WHERE NOT EXISTS (SELECT 1 FROM message WHERE mailbox = ?1 AND uid = ?2)",
-                [(mailbox_id, uid, NOT_DELIVERED) for uid in some],
+                "INSERT INTO seen (mailbox, uid, size, accepted) SELECT ?1, ?2, 0, ?3"
+                " WHERE NOT EXISTS (SELECT 1 FROM message WHERE mailbox = ?1 AND uid = ?2)"
+                " ON CONFLICT DO NOTHING",
+                [(mailbox_id, ledger.to_column(uid), NOT_DELIVERED) for uid in some],
             )
             count += changed.rowcount
         if is_complete:
@@ -50,17 +54,17 @@ def record_fetched(
 
 
 def count_known(
-    ledger: SqliteLedger, account: str, mailbox: str, uidvalidity: int, uids: Sequence[Uid]
+    ledger: SqlLedger, account: str, mailbox: str, uidvalidity: int, uids: Sequence[Uid]
 ) -> int:
     """Return how many of these messages the ledger knows. Raises LedgerFault."""
     key = (stored(account), stored(mailbox_name(account, mailbox)), uidvalidity)
 
-    def look(db: sqlite3.Connection) -> int:
+    def look(db: Statements) -> int:
         found = (
             db.execute(
                 "SELECT 1 FROM mailbox, seen WHERE account = ? AND name = ? AND uidvalidity = ?"
                 " AND mailbox = id AND uid = ?",
-                (*key, uid),
+                (*key, ledger.to_column(uid)),
             ).fetchone()
             for uid in dict.fromkeys(uids)
         )
@@ -69,7 +73,7 @@ def count_known(
     return ledger.write(look)
 
 
-def fetched_uids(ledger: SqliteLedger, account: str) -> Iterator[bytes]:
+def fetched_uids(ledger: SqlLedger, account: str) -> Iterator[bytes]:
     """Yield the unique ids of all messages of a POP3 account that were delivered.
 
     Those that no other program can know are left out: they contain a blank, because the server
@@ -84,6 +88,7 @@ def fetched_uids(ledger: SqliteLedger, account: str) -> Iterator[bytes]:
             (stored(account), accepted),
         ).fetchall()
     )
-    for (uid,) in rows:
+    for (column,) in rows:
+        uid = ledger.from_column(column)
         if isinstance(uid, bytes) and b" " not in uid:
             yield uid

@@ -17,6 +17,13 @@ DEFAULT_PORTS = {
 LOOPBACK = {"localhost", "::1", "[::1]", "ip6-localhost"}
 INBOX = "INBOX"
 
+
+class OddName(bytes):
+    """A name that is not valid UTF-8."""
+
+    __slots__ = ()
+
+
 Stored = str | bytes
 """A name in the form stored in SQLite: bytes if it is not valid UTF-8."""
 
@@ -94,7 +101,7 @@ def stored(name: str) -> Stored:
     try:
         name.encode()
     except UnicodeEncodeError:
-        return name.encode("utf-8", "surrogateescape")
+        return OddName(name.encode("utf-8", "surrogateescape"))
     return name
 
 

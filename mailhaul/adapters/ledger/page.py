@@ -1,4 +1,4 @@
-"""One mailbox in the SQLite ledger, for one sink; see ``mailhaul.flows.ledger.Page``.
+"""One mailbox in the ledger, for one sink; see ``mailhaul.flows.ledger.Page``.
 
 The states of a row and their transitions are in ``mailhaul.flows.row_states``.
 
@@ -7,7 +7,6 @@ This file is long because each transition of a row is one statement, and all of 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,8 @@ from .schema import new_name, new_names
 if TYPE_CHECKING:
     from .reading import ReadingRecords
     from .retention import RetentionRecords
-    from .store import SqliteLedger
+    from .statements import Statements
+    from .store import SqlLedger
 
 MAX_SIZE = 2**63 - 1
 """The largest integer in SQLite. A larger size is stored as this value."""
@@ -40,7 +40,8 @@ ACCEPTED = after(offered, Life.accept)
 """The usual next state of a message that is being offered."""
 ACCEPT_OFFERED = (
     "UPDATE message SET state = ?, action = ?, recipients = ?, fingerprint = ?,"
-    " size = iif(size, size, ?), tries = 0, since = 0, tried = 0, reason = '', upload = ''"
+    " size = CASE WHEN size > 0 THEN size ELSE ? END,"
+    " tries = 0, since = 0, tried = 0, reason = '', upload = ''"
     " WHERE mailbox = ? AND sink = ? AND uid = ? AND state = ? AND recipients = ''"
     " AND (size = ? OR size = 0 OR ? = 0)"
 )
@@ -54,37 +55,52 @@ was wrong, which the user may make good; or no sink is known to have accepted th
 never counts as delivered."""
 FIRST_TIME = 1_735_689_600
 """The beginning of 2025 in Unix time, before the first version: an earlier time is wrong."""
-DELIVERED = (
-    f"iif(state = '{accepted}' AND action = '{Action.MARK.value}'"
-    f" AND instr(recipients || char(10), ' accepted' || char(10)), ?3, {NOT_DELIVERED})"
-)
-"""The time of delivery of a message under way: now, if a recipient has it. A bounce, and mail that
-was dropped as spam, are no deliveries.
+KNOWN_BEFORE = """
+SELECT uid, size, fingerprint, accepted, 0, '', '', '' FROM seen WHERE mailbox = ? AND {uids}
+    UNION ALL
+SELECT uid, size, fingerprint, 0, sink, state, coalesce(action, ''), recipients
+    FROM message WHERE mailbox = ? AND {uids}
 """
-KNOWN_BEFORE = (
-    "SELECT size, fingerprint, accepted, 2 AS place FROM seen"  # noqa: S608
-    " WHERE mailbox = ?1 AND uid = ?2 UNION ALL"
-    f" SELECT size, fingerprint, {DELIVERED}, sink <> ?4 FROM message"
-    " WHERE mailbox = ?1 AND uid = ?2 ORDER BY place"
+"""What is known of messages that become seen: as seen before, and under way."""
+PUT_SEEN = (
+    "INSERT INTO seen VALUES (?, ?, ?, ?, ?) ON CONFLICT (mailbox, uid) DO UPDATE SET"
+    " size = excluded.size, fingerprint = excluded.fingerprint, accepted = excluded.accepted"
 )
-"""What is known of a message that becomes seen: first the row of this sink, the seen one last."""
+REPLACE = (
+    " ON CONFLICT (mailbox, uid, sink) DO UPDATE SET size = excluded.size, state = excluded.state,"
+    " action = excluded.action, recipients = excluded.recipients, name = excluded.name,"
+    " tries = excluded.tries, since = excluded.since, tried = excluded.tried,"
+    " reason = excluded.reason, fingerprint = excluded.fingerprint, upload = excluded.upload"
+)
+"""The end of a statement that inserts a message; one that is there already is replaced."""
+PUT_OFFER = (
+    "INSERT INTO message (mailbox, sink, uid, size, state, name)"  # noqa: S608
+    f" VALUES (?, ?, ?, ?, ?, ?){REPLACE}"
+)
+PUT_ACCEPTED = (
+    "INSERT INTO message (mailbox, sink, uid, size, state, action, recipients, name, fingerprint)"  # noqa: S608
+    f" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?){REPLACE}"
+)
+PUT_ROW = (
+    "INSERT INTO message (mailbox, sink, uid, size, state, name, recipients, tries, since,"  # noqa: S608
+    f" fingerprint, upload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?){REPLACE}"
+)
 INPUTS = {Verdict.REFUSED: Life.refuse, Verdict.POSTPONED: Life.postpone}
 
 
-class SqlitePage:
-    """The rows of one mailbox and sink; ``same_kind`` has the ids of the sinks of the same kind.
+class SqlPage:
+    """The rows of one mailbox and sink.
 
-    ``make_durable`` is the method of the ledger itself, so that equal calls of several flows can be
+    ``make_durable`` is that of the ledger itself, so that equal calls of several flows can be
     combined.
     """
 
     def __init__(
         self,
-        ledger: SqliteLedger,
+        ledger: SqlLedger,
         mailbox: int,
         uidvalidity: int,
         sink: int,
-        same_kind: Sequence[int],
         *,
         is_new: bool,
         was_put_off: bool,
@@ -94,12 +110,11 @@ class SqlitePage:
         self._mailbox = mailbox
         self.uidvalidity = uidvalidity
         self._sink = sink
-        self._same_kind = same_kind
         self.is_new = is_new
         self.was_put_off = was_put_off
         self.is_renumbered = is_renumbered
         self.contents: Mapping[Uid, bytes] = {}
-        self.make_durable = ledger.make_durable
+        self.make_durable = ledger.durable_call()
 
     def retention(self) -> RetentionRecords:
         """Return the records of deliveries, for ``delete-after``."""
@@ -141,7 +156,7 @@ class SqlitePage:
         The UIDs of a part are usually near each other: then one range of rows has them all.
         """
 
-        def look(db: sqlite3.Connection) -> dict[Uid, int]:
+        def look(db: Statements) -> dict[Uid, int]:
             if len({*map(type, uids)}) == 1:
                 # In a range there may be any number of others.
                 most = 2 * len(uids)
@@ -153,9 +168,10 @@ class SqlitePage:
                     return dict(rows)
             found: dict[Uid, int] = {}
             for some in in_parts(uids):
+                those, values = self._ledger.among("uid", some)
                 rows = db.execute(
-                    f"SELECT uid, size FROM seen WHERE mailbox = ? AND uid IN ({marks(some)})",  # noqa: S608
-                    (self._mailbox, *some),
+                    f"SELECT uid, size FROM seen WHERE mailbox = ? AND {those}",  # noqa: S608
+                    (self._mailbox, *values),
                 ).fetchall()
                 found.update(rows)
             return found
@@ -166,12 +182,13 @@ class SqlitePage:
         """Return the recorded fingerprints of seen messages with these UIDs, where there is one."""
         found: dict[Uid, bytes] = {}
 
-        def look(db: sqlite3.Connection) -> None:
+        def look(db: Statements) -> None:
             for some in in_parts(uids):
+                those, values = self._ledger.among("uid", some)
                 rows = db.execute(
                     "SELECT uid, fingerprint FROM seen"  # noqa: S608
-                    f" WHERE mailbox = ? AND fingerprint <> x'' AND uid IN ({marks(some)})",
-                    (self._mailbox, *some),
+                    f" WHERE mailbox = ? AND length(fingerprint) > 0 AND {those}",
+                    (self._mailbox, *values),
                 )
                 found.update(dict(rows.fetchall()))
 
@@ -192,18 +209,44 @@ class SqlitePage:
         now = int(self._ledger.clock())
         now = now if now >= FIRST_TIME else UNDATED
 
-        def record(db: sqlite3.Connection) -> None:
-            for one in messages:
-                key = (self._mailbox, one.uid, now, self._sink)
-                size, fingerprint, delivered = seen_as(db.execute(KNOWN_BEFORE, key).fetchall())
-                octets = min(one.size, MAX_SIZE) or size
-                db.execute(
-                    "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)",
-                    (self._mailbox, one.uid, octets, fingerprint, delivered),
-                )
-            self._delete(db, "message", [one.uid for one in messages])
+        def record(db: Statements) -> None:
+            uids = [one.uid for one in messages]
+            before = self._known_before(db, uids, now)
+            db.executemany(
+                PUT_SEEN,
+                [
+                    (self._mailbox, one.uid, min(one.size, MAX_SIZE) or size, mark, delivered)
+                    for one in messages
+                    for size, mark, delivered in [seen_as(before.get(one.uid, ()))]
+                ],
+            )
+            self._delete(db, "message", uids)
 
         self._ledger.write(record)
+
+    def _known_before(
+        self, db: Statements, uids: Sequence[Uid], now: int
+    ) -> dict[Uid, list[tuple[int, bytes, int]]]:
+        """Return what is known of messages: first the row of this sink, the seen one last.
+
+        Each is size, fingerprint and time of delivery: of a message under way that is now, if a
+        recipient has it.
+        """
+        found: dict[Uid, list[tuple[int, bytes, int]]] = {}
+        for some in in_parts(uids):
+            those, values = self._ledger.among("uid", some)
+            key = (self._mailbox, *values)
+            rows = db.execute(KNOWN_BEFORE.format(uids=those), (*key, *key)).fetchall()
+            # No sink has the key 0.
+            for uid, size, mark, when, sink, state, action, recipients in sorted(
+                rows, key=lambda row: (row[4] != self._sink, not row[4])
+            ):
+                if sink:
+                    taken = is_delivered(state, action, as_text(recipients))
+                    found.setdefault(uid, []).append((size, mark, now if taken else NOT_DELIVERED))
+                else:
+                    found.setdefault(uid, []).append((size, mark, when))
+        return found
 
     def mark_compared(self) -> None:
         """Record that a listing of this mailbox was compared for the first time."""
@@ -222,15 +265,12 @@ class SqlitePage:
     def keep_only(self, listing: Iterable[Sequence[Uid]]) -> None:
         """Forget the messages that are not in this complete listing, which is passed in parts."""
 
-        def work(db: sqlite3.Connection) -> None:
-            db.execute("CREATE TEMP TABLE IF NOT EXISTS listed (uid PRIMARY KEY) WITHOUT ROWID")
-            db.execute("DELETE FROM listed")
-            for some in listing:
-                db.executemany("INSERT OR IGNORE INTO listed VALUES (?)", [(uid,) for uid in some])
+        def work(db: Statements) -> None:
+            self._ledger.list_uids(db, listing)
             for table in ("seen", "message"):
                 db.execute(
-                    f"DELETE FROM {table}"  # noqa: S608
-                    " WHERE mailbox = ? AND uid NOT IN (SELECT uid FROM listed)",
+                    f"DELETE FROM {table} WHERE mailbox = ?"  # noqa: S608
+                    f" AND NOT EXISTS (SELECT 1 FROM listed WHERE listed.uid = {table}.uid)",
                     (self._mailbox,),
                 )
             db.execute("DELETE FROM listed")
@@ -242,13 +282,12 @@ class SqlitePage:
     def reserve(self, messages: Sequence[Listed]) -> Mapping[Uid, Offer]:
         """Give names to several messages that will be offered soon."""
 
-        def record(db: sqlite3.Connection) -> dict[Uid, Offer]:
+        def record(db: Statements) -> dict[Uid, Offer]:
             rows = self._rows(db, [one.uid for one in messages])
             new = [one for one in messages if one.uid not in rows]
             names = new_names(self._ledger.clock(), len(new))
             db.executemany(
-                "INSERT OR REPLACE INTO message (mailbox, sink, uid, size, state, name)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                PUT_OFFER,
                 [
                     (self._mailbox, self._sink, one.uid, min(one.size, MAX_SIZE), OFFERED, name)
                     for one, name in zip(new, names, strict=True)
@@ -269,7 +308,7 @@ class SqlitePage:
         A name is never reused: another message with the same UID gets another name.
         """
 
-        def record(db: sqlite3.Connection) -> Offer:
+        def record(db: Statements) -> Offer:
             row = self._row(db, uid, size)
             if row.state == offered:
                 return row.offer(again=True)
@@ -282,10 +321,10 @@ class SqlitePage:
     def accept(self, accepted: Sequence[Acceptance]) -> None:
         """Record that the sink accepted these messages, and the actions now pending."""
 
-        def record(db: sqlite3.Connection) -> None:
-            for one in accepted:
-                changed = db.execute(ACCEPT_OFFERED, self._acceptance(one))
-                if changed.rowcount != 1:
+        def record(db: Statements) -> None:
+            changed = [db.execute(ACCEPT_OFFERED, self._acceptance(one)) for one in accepted]
+            for one, rows in zip(accepted, changed, strict=True):
+                if rows.rowcount != 1:
                     self._accept_any(db, one)
             if self.contents:
                 self.reading().add_contents(db, accepted, self.contents)
@@ -304,11 +343,10 @@ class SqlitePage:
             *(self._mailbox, self._sink, one.uid, offered, size, size),
         )
 
-    def _accept_any(self, db: sqlite3.Connection, one: Acceptance) -> None:
+    def _accept_any(self, db: Statements, one: Acceptance) -> None:
         row = self._row(db, one.uid, one.size)
         db.execute(
-            "INSERT OR REPLACE INTO message (mailbox, sink, uid, size, state, action,"
-            " recipients, name, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            PUT_ACCEPTED,
             (
                 *(self._mailbox, self._sink, one.uid, row.size),
                 *(after(row.state, Life.accept), one.action.value),
@@ -320,7 +358,7 @@ class SqlitePage:
     def delete_unread(self, messages: Sequence[Listed]) -> None:
         """Record that the user wants these messages deleted without delivery."""
 
-        def record(db: sqlite3.Connection) -> None:
+        def record(db: Statements) -> None:
             rows = self._rows(db, [one.uid for one in messages])
             for one in messages:
                 row = rows.get(one.uid)
@@ -330,8 +368,9 @@ class SqlitePage:
                 db,
                 [one.uid for one in messages],
                 "action = ?, fingerprint = coalesce((SELECT fingerprint FROM seen"
-                " WHERE seen.mailbox = message.mailbox AND seen.uid = message.uid), x'')",
+                " WHERE seen.mailbox = message.mailbox AND seen.uid = message.uid), ?)",
                 Action.DELETE.value,
+                b"",
             )
 
         self._ledger.write(record)
@@ -339,7 +378,7 @@ class SqlitePage:
     def set_fingerprints(self, fingerprints: Mapping[Uid, bytes]) -> None:
         """Record the fingerprints of messages that are being offered."""
 
-        def record(db: sqlite3.Connection) -> None:
+        def record(db: Statements) -> None:
             for uid, fingerprint in fingerprints.items():
                 self._set(db, [uid], "fingerprint = ?", fingerprint)
 
@@ -351,7 +390,7 @@ class SqlitePage:
         A postponed message is not counted as refused: the message may not be the reason.
         """
 
-        def record(db: sqlite3.Connection) -> Failures:
+        def record(db: Statements) -> Failures:
             row = self._row(db, uid, size)
             state = after(row.state, INPUTS[outcome.verdict])
             row.fingerprint = fingerprint or row.fingerprint
@@ -368,7 +407,7 @@ class SqlitePage:
         If the failure is not ``counted``, the message only comes last after a second one.
         """
 
-        def record(db: sqlite3.Connection) -> Failures:
+        def record(db: Statements) -> Failures:
             row = self._row(db, uid, size)
             state = after(row.state, Life.unreadable)
             if state in NOT_READ_AGAIN:
@@ -379,7 +418,7 @@ class SqlitePage:
 
     def _fail(
         self,
-        db: sqlite3.Connection,
+        db: Statements,
         row: Row,
         state: str,
         why: str,
@@ -425,7 +464,8 @@ class SqlitePage:
         now = int(self._ledger.clock())
         rows = self._ledger.write(
             lambda db: db.execute(
-                "SELECT uid, size, action, fingerprint, tries, iif(tries, ? - tried, 0)"
+                "SELECT uid, size, action, fingerprint, tries,"
+                " CASE WHEN tries > 0 THEN ? - tried ELSE 0 END"
                 " FROM message WHERE mailbox = ? AND state = ? ORDER BY uid",
                 (now, self._mailbox, accepted),
             ).fetchall()
@@ -446,7 +486,7 @@ class SqlitePage:
     def forget(self, uids: Sequence[Uid]) -> None:
         """Forget these UIDs: the messages are gone, or the UIDs now belong to other messages."""
 
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: Statements) -> None:
             self._delete(db, "message", uids)
             self._delete(db, "seen", uids)
 
@@ -454,36 +494,42 @@ class SqlitePage:
 
     # Rows
 
-    def _delete(self, db: sqlite3.Connection, table: str, uids: Sequence[Uid]) -> None:
+    def _delete(self, db: Statements, table: str, uids: Sequence[Uid]) -> None:
         for some in in_parts(uids):
+            those, values = self._ledger.among("uid", some)
             db.execute(
-                f"DELETE FROM {table} WHERE mailbox = ? AND uid IN ({marks(some)})",  # noqa: S608
-                (self._mailbox, *some),
+                f"DELETE FROM {table} WHERE mailbox = ? AND {those}",  # noqa: S608
+                (self._mailbox, *values),
             )
 
-    def _rows(self, db: sqlite3.Connection, uids: Sequence[Uid]) -> dict[Uid, Row]:
+    def _rows(self, db: Statements, uids: Sequence[Uid]) -> dict[Uid, Row]:
         """Return the rows of these messages by UID.
 
         If this sink has no row, recipients served by another sink of the same kind are taken over.
         """
         found: dict[Uid, Row] = {}
+        others: list[tuple[int, Row]] = []
         for some in in_parts(uids):
+            those, values = self._ledger.among("uid", some)
             rows = db.execute(
                 "SELECT sink, uid, size, state, recipients, name, tries, since, fingerprint, upload"  # noqa: S608
-                f" FROM message WHERE mailbox = ? AND uid IN ({marks(some)})",
-                (self._mailbox, *some),
+                f" FROM message WHERE mailbox = ? AND {those}",
+                (self._mailbox, *values),
             )
             for sink, uid, size, state, recipients, *rest in rows:
                 if sink == self._sink:
                     found[uid] = Row(uid, size, state, as_text(recipients), *rest)
-                elif recipients and sink in self._same_kind and state != accepted:
-                    mark = rest[-2]
-                    found.setdefault(
-                        uid, Row(uid, size, None, as_text(recipients), fingerprint=mark)
-                    )
+                elif recipients and state != accepted:
+                    other = Row(uid, size, None, as_text(recipients), fingerprint=rest[-2])
+                    others.append((sink, other))
+        if others:
+            kinds = sink_kinds(db, self._sink, *(sink for sink, _ in others))
+            for sink, row in others:
+                if kinds[sink] == kinds[self._sink]:
+                    found.setdefault(row.uid, row)
         return found
 
-    def _row(self, db: sqlite3.Connection, uid: Uid, size: int) -> Row:
+    def _row(self, db: Statements, uid: Uid, size: int) -> Row:
         """Return the row of this message; a row with another size belongs to another message."""
         row = self._rows(db, [uid]).get(uid)
         if row is None or not is_same_size(row.size, size):
@@ -492,7 +538,7 @@ class SqlitePage:
         return row
 
     def _put(
-        self, db: sqlite3.Connection, one: Listed, state: str, name: str, row: Row | None = None
+        self, db: Statements, one: Listed, state: str, name: str, row: Row | None = None
     ) -> None:
         """Replace a row; with ``row`` its served recipients, failures and upload are kept."""
         size = min(one.size, MAX_SIZE)
@@ -500,15 +546,11 @@ class SqlitePage:
         if row:
             kept = (stored(row.recipients), row.tries, row.since, row.fingerprint, row.upload)
         db.execute(
-            "INSERT OR REPLACE INTO message (mailbox, sink, uid, size, state, name,"
-            " recipients, tries, since, fingerprint, upload)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            PUT_ROW,
             (self._mailbox, self._sink, one.uid, size, state, name, *kept),
         )
 
-    def _set(
-        self, db: sqlite3.Connection, uids: Sequence[Uid], change: str, *values: object
-    ) -> None:
+    def _set(self, db: Statements, uids: Sequence[Uid], change: str, *values: object) -> None:
         db.executemany(
             f"UPDATE message SET {change} WHERE mailbox = ? AND sink = ? AND uid = ?",  # noqa: S608
             [(*values, self._mailbox, self._sink, uid) for uid in uids],
@@ -552,8 +594,24 @@ class Row:
         return Offer(self.name, again, served(self.recipients), self.fingerprint)
 
 
-def seen_as(rows: Sequence[tuple[int, bytes, int, int]]) -> tuple[int, bytes, int]:
-    """Return size, fingerprint and time of delivery of a seen message, from ``KNOWN_BEFORE``.
+def sink_kinds(db: Statements, *sinks: int) -> Mapping[int, str]:
+    """Return the first words of the names of sinks, by their ids."""
+    ids = sorted({*sinks})
+    rows = db.execute(f"SELECT id, name FROM sink WHERE id IN ({marks(ids)})", ids)  # noqa: S608
+    return {sink: as_text(name).partition(" ")[0] for sink, name in rows}
+
+
+def is_delivered(state: str, action: str, recipients: str) -> bool:
+    """Whether a recipient has a message under way, which is kept at the server.
+
+    A bounce, and mail that was dropped as spam, are no deliveries.
+    """
+    taken = state == accepted and action == Action.MARK.value
+    return taken and bool(served_names(recipients))
+
+
+def seen_as(rows: Sequence[tuple[int, bytes, int]]) -> tuple[int, bytes, int]:
+    """Return size, fingerprint and time of delivery of a seen message, from what was known of it.
 
     A row with another fingerprint belongs to another message that had this UID: the delivery of
     that one must never permit the deletion of this one.

@@ -12,7 +12,7 @@ from ...flows.row_states import Life, after, quarantined
 from ...flows.source import Uid
 from ...protocols.record import Record
 from .names import as_text
-from .store import SqliteLedger
+from .store import SqlLedger
 
 
 class Stuck(Record):
@@ -30,8 +30,8 @@ class Stuck(Record):
     reason: str
 
 
-KEY = "substr(message.name, instr(message.name, '.R') + 2, 8)"
-"""The key of a message for the user: a part of the name of its last offer."""
+KEY = "substr(message.name, length(message.name) - 15, 8)"
+"""The key of a message for the user: a part of the name of its last offer (``new_name``)."""
 LIST = f"""
 SELECT {KEY}, account, sink.name, mailbox.name, uid, size, tries, since, tried, reason
     FROM message JOIN mailbox ON mailbox.id = mailbox JOIN sink ON sink.id = sink
@@ -47,22 +47,26 @@ UPDATE message SET state = ?, action = ?, tries = 0, tried = 0
 """  # noqa: S608
 
 
-def stuck(ledger: SqliteLedger) -> Sequence[Stuck]:
+def stuck(ledger: SqlLedger) -> Sequence[Stuck]:
     """Return all messages in quarantine. Raises LedgerFault."""
     rows = ledger.write(lambda db: db.execute(LIST).fetchall())
     return [
-        Stuck(key, as_text(account), as_text(sink), as_text(mailbox), *rest)
-        for key, account, sink, mailbox, *rest in rows
+        Stuck(
+            *(key, as_text(account), as_text(sink), as_text(mailbox)),
+            ledger.from_column(uid),
+            *rest,
+        )
+        for key, account, sink, mailbox, uid, *rest in rows
     ]
 
 
-def retry(ledger: SqliteLedger, keys: Sequence[str]) -> None:
+def retry(ledger: SqlLedger, keys: Sequence[str]) -> None:
     """Let the next poll offer these messages again. Raises LedgerFault."""
     state = after(quarantined, Life.retry)
     ledger.write(lambda db: db.executemany(RETRY, [(state, key) for key in keys]))
 
 
-def drop(ledger: SqliteLedger, keys: Sequence[str]) -> None:
+def drop(ledger: SqlLedger, keys: Sequence[str]) -> None:
     """Let the next poll delete these messages from their servers. Raises LedgerFault."""
     state, action = after(quarantined, Life.drop), Action.DELETE.value
     ledger.write(lambda db: db.executemany(DROP, [(state, action, key) for key in keys]))

@@ -5,7 +5,6 @@ See ``mailhaul.flows.sift``, ``copies`` and ``renumbered``.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,20 +12,21 @@ from ...flows.account import Action
 from ...flows.ledger import Acceptance
 from ...flows.row_states import Life, accepted, after
 from ...flows.source import Listed, Uid
-from .page import MAX_SIZE, NOT_DELIVERED, in_parts, is_same_size, marks
+from .page import MAX_SIZE, NOT_DELIVERED, PUT_ACCEPTED, PUT_SEEN, in_parts, is_same_size
 from .schema import new_names
 
 if TYPE_CHECKING:
-    from .store import SqliteLedger
+    from .statements import Statements
+    from .store import SqlLedger
 
 COPY_SECONDS = 30 * 86400
 """Seconds for which a delivery makes the same content in another folder a copy."""
 COPY = "copy accepted"
 """The recipients of a message that another folder had: they have it from there."""
 FORMER = """
-SELECT size, fingerprint FROM seen WHERE mailbox = ?1 AND fingerprint <> x'' UNION ALL
+SELECT size, fingerprint FROM seen WHERE mailbox = ?1 AND length(fingerprint) > 0 UNION ALL
 SELECT size, fingerprint FROM message
-    WHERE mailbox = ?1 AND fingerprint <> x'' AND state = ?2 AND action = ?3
+    WHERE mailbox = ?1 AND length(fingerprint) > 0 AND state = ?2 AND action = ?3
 """
 PREVIOUS = """
 SELECT other.id FROM mailbox JOIN mailbox AS other
@@ -37,14 +37,15 @@ SELECT other.id FROM mailbox JOIN mailbox AS other
 """The last earlier generation of a mailbox that has records."""
 GONE = """
 SELECT size, fingerprint FROM seen
-    WHERE mailbox = ? AND fingerprint <> x'' AND uid NOT IN (SELECT uid FROM listed)
+    WHERE mailbox = ? AND length(fingerprint) > 0
+        AND NOT EXISTS (SELECT 1 FROM listed WHERE listed.uid = seen.uid)
 """
 
 
 class ReadingRecords:
     """The records of one mailbox; ``sink`` is the key of the sink. All raise LedgerFault."""
 
-    def __init__(self, ledger: SqliteLedger, mailbox: int, sink: int) -> None:
+    def __init__(self, ledger: SqlLedger, mailbox: int, sink: int) -> None:
         self._ledger = ledger
         self._mailbox = mailbox
         self._sink = sink
@@ -56,12 +57,13 @@ class ReadingRecords:
         sizes = {one.uid: one.size for one in listed}
         found: set[Uid] = set()
 
-        def look(db: sqlite3.Connection) -> None:
+        def look(db: Statements) -> None:
             for some in in_parts([*sizes]):
+                those, values = self._ledger.among("uid", some)
                 rows = db.execute(
                     f"SELECT uid, size FROM left_out WHERE mailbox = ?"  # noqa: S608
-                    f" AND rules BETWEEN ? AND ? AND uid IN ({marks(some)})",
-                    (self._mailbox, *marks_of, *some),
+                    f" AND rules BETWEEN ? AND ? AND {those}",
+                    (self._mailbox, *marks_of, *values),
                 )
                 found.update(uid for uid, size in rows if is_same_size(size, sizes[uid]))
 
@@ -72,19 +74,24 @@ class ReadingRecords:
         """Record that rules with this mark leave out these messages."""
         rows = [(self._mailbox, one.uid, min(one.size, MAX_SIZE), mark) for one in messages]
         self._ledger.write(
-            lambda db: db.executemany("INSERT OR REPLACE INTO left_out VALUES (?, ?, ?, ?)", rows)
+            lambda db: db.executemany(
+                "INSERT INTO left_out VALUES (?, ?, ?, ?) ON CONFLICT (mailbox, uid) DO UPDATE SET"
+                " size = excluded.size, rules = excluded.rules",
+                rows,
+            )
         )
 
     def keep_left_out(self, uids: Collection[Uid]) -> None:
         """Forget all messages that were left out except these."""
 
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: Statements) -> None:
             rows = db.execute("SELECT uid FROM left_out WHERE mailbox = ?", (self._mailbox,))
             gone = [row[0] for row in rows if row[0] not in uids]
             for some in in_parts(gone):
+                those, values = self._ledger.among("uid", some)
                 db.execute(
-                    f"DELETE FROM left_out WHERE mailbox = ? AND uid IN ({marks(some)})",  # noqa: S608
-                    (self._mailbox, *some),
+                    f"DELETE FROM left_out WHERE mailbox = ? AND {those}",  # noqa: S608
+                    (self._mailbox, *values),
                 )
 
         self._ledger.write(work)
@@ -100,18 +107,19 @@ class ReadingRecords:
         found: dict[bytes, int] = {}
         since = int(self._ledger.clock()) - COPY_SECONDS
 
-        def look(db: sqlite3.Connection) -> None:
+        def look(db: Statements) -> None:
             db.execute(
                 "DELETE FROM content WHERE accepted < ?"
                 " AND account = (SELECT account FROM mailbox WHERE id = ?)",
                 (since, self._mailbox),
             )
             for some in in_parts([*contents]):
+                those, values = self._ledger.among("id", some)
                 rows = db.execute(
                     "SELECT id, size FROM content"  # noqa: S608
                     " WHERE account = (SELECT account FROM mailbox WHERE id = ?)"
-                    f" AND sink = ? AND mailbox <> ? AND id IN ({marks(some)})",
-                    (self._mailbox, self._sink, self._mailbox, *some),
+                    f" AND sink = ? AND mailbox <> ? AND {those}",
+                    (self._mailbox, self._sink, self._mailbox, *values),
                 )
                 found.update(dict(rows.fetchall()))
 
@@ -120,14 +128,15 @@ class ReadingRecords:
 
     def add_contents(
         self,
-        db: sqlite3.Connection,
+        db: Statements,
         several: Sequence[Acceptance],
         contents: Mapping[Uid, bytes],
     ) -> None:
         """Record the contents of messages that a sink has accepted for a recipient."""
         db.executemany(
-            "INSERT OR REPLACE INTO content SELECT account, ?1, ?2, ?3, ?4, ?5 FROM mailbox"
-            " WHERE id = ?4",
+            "INSERT INTO content SELECT account, ?1, ?2, ?3, ?4, ?5 FROM mailbox"
+            " WHERE id = ?4 ON CONFLICT (account, sink, id) DO UPDATE SET size = excluded.size,"
+            " mailbox = excluded.mailbox, accepted = excluded.accepted",
             [
                 (
                     *(self._sink, contents[one.uid], min(one.size, MAX_SIZE), self._mailbox),
@@ -144,12 +153,11 @@ class ReadingRecords:
         state = after(None, Life.accept)
         self._ledger.write(
             lambda db: db.executemany(
-                "INSERT OR REPLACE INTO message (mailbox, sink, uid, size, state, action,"
-                " recipients, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                PUT_ACCEPTED,
                 [
                     (
                         *(self._mailbox, self._sink, one.uid, min(one.size, MAX_SIZE)),
-                        *(state, action.value, COPY, name),
+                        *(state, action.value, COPY, name, b""),
                     )
                     for one, name in zip(copies, names, strict=True)
                 ],
@@ -163,7 +171,7 @@ class ReadingRecords:
         UIDVALIDITY.
         """
 
-        def look(db: sqlite3.Connection) -> Sequence[tuple[int, bytes]]:
+        def look(db: Statements) -> Sequence[tuple[int, bytes]]:
             found = db.execute(PREVIOUS, (self._mailbox,)).fetchone()
             if not found:
                 return ()
@@ -174,11 +182,8 @@ class ReadingRecords:
     def gone(self, listing: Iterable[Sequence[Uid]]) -> Sequence[tuple[int, bytes]]:
         """Return size and fingerprint of the seen messages that are not in this listing."""
 
-        def look(db: sqlite3.Connection) -> Sequence[tuple[int, bytes]]:
-            db.execute("CREATE TEMP TABLE IF NOT EXISTS listed (uid PRIMARY KEY) WITHOUT ROWID")
-            db.execute("DELETE FROM listed")
-            for some in listing:
-                db.executemany("INSERT OR IGNORE INTO listed VALUES (?)", [(uid,) for uid in some])
+        def look(db: Statements) -> Sequence[tuple[int, bytes]]:
+            self._ledger.list_uids(db, listing)
             rows = db.execute(GONE, (self._mailbox,)).fetchall()
             db.execute("DELETE FROM listed")
             return rows
@@ -189,7 +194,7 @@ class ReadingRecords:
         """Record messages as seen, with their fingerprints. They do not count as delivered."""
         self._ledger.write(
             lambda db: db.executemany(
-                "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)",
+                PUT_SEEN,
                 [
                     (self._mailbox, one.uid, min(one.size, MAX_SIZE), fingerprint, NOT_DELIVERED)
                     for one, fingerprint in messages

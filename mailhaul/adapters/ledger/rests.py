@@ -6,31 +6,30 @@ allows. Both outlive the program.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from .names import as_text, stored
-from .store import LONGEST_REST, Rest, SqliteLedger
+from .store import LONGEST_REST, Rest, SqlLedger
+
+if TYPE_CHECKING:
+    from .statements import Statements
 
 HOUR = 3600
 HOURS = 24
 REACHED = "the daylimit is reached"
 
 
-def set_rest(
-    ledger: SqliteLedger, account: str, until: float, reason: str, daylimit: int = 0
-) -> None:
+def set_rest(ledger: SqlLedger, account: str, until: float, reason: str, daylimit: int = 0) -> None:
     """Record that an account rests. Raises LedgerFault."""
     ledger.write(lambda db: write_rest(db, account, until, reason, daylimit))
 
 
-def write_rest(
-    db: sqlite3.Connection, account: str, until: float, reason: str, daylimit: int
-) -> None:
+def write_rest(db: Statements, account: str, until: float, reason: str, daylimit: int) -> None:
     """Record that an account rests, for as long as the longest of its rests."""
     db.execute(
         "INSERT INTO rest VALUES (?1, ?2, ?3, ?4) ON CONFLICT (account) DO UPDATE SET"
-        " until = ?2, reason = ?3, daylimit = ?4 WHERE ?2 > until OR until > ?2 + ?5",
+        " until = ?2, reason = ?3, daylimit = ?4 WHERE ?2 > rest.until OR rest.until > ?2 + ?5",
         (
             *(stored(account), int(until), reason.encode("utf-8", "replace").decode(), daylimit),
             LONGEST_REST,
@@ -38,12 +37,12 @@ def write_rest(
     )
 
 
-def end_rest(ledger: SqliteLedger, account: str) -> None:
+def end_rest(ledger: SqlLedger, account: str) -> None:
     """Forget the rest of an account. Raises LedgerFault."""
     ledger.write(lambda db: db.execute("DELETE FROM rest WHERE account = ?", (stored(account),)))
 
 
-def rests(ledger: SqliteLedger, now: float) -> Mapping[str, Rest]:
+def rests(ledger: SqlLedger, now: float) -> Mapping[str, Rest]:
     """Return the rests that have not ended, by account. Raises LedgerFault."""
     rows = ledger.write(
         lambda db: db.execute(
@@ -68,7 +67,7 @@ class DayMeter:
     """
 
     def __init__(
-        self, ledger: SqliteLedger, account: str, limit: int, full: Callable[[float], None]
+        self, ledger: SqlLedger, account: str, limit: int, full: Callable[[float], None]
     ) -> None:
         self._ledger = ledger
         self._account = account
@@ -80,7 +79,7 @@ class DayMeter:
         now = int(self._ledger.clock())
         until = 0.0
 
-        def work(db: sqlite3.Connection) -> int:
+        def work(db: Statements) -> int:
             nonlocal until
             used = self._used(db, now // HOUR)
             total, count = sum(octets for _, octets in used), 0
@@ -94,7 +93,7 @@ class DayMeter:
             if taken:
                 db.execute(
                     "INSERT INTO traffic VALUES (?1, ?2, ?3)"
-                    " ON CONFLICT (account, hour) DO UPDATE SET octets = octets + ?3",
+                    " ON CONFLICT (account, hour) DO UPDATE SET octets = traffic.octets + ?3",
                     (key, now // HOUR, taken),
                 )
             if count < len(sizes):
@@ -108,7 +107,7 @@ class DayMeter:
             self._full(until)
         return count
 
-    def _used(self, db: sqlite3.Connection, hour: int) -> list[tuple[int, int]]:
+    def _used(self, db: Statements, hour: int) -> list[tuple[int, int]]:
         """Return the octets of each hour that counts, the oldest first; forget older ones."""
         key = stored(self._account)
         # Hours to come were written when the clock was wrong.

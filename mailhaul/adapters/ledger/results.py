@@ -1,20 +1,22 @@
 """What the ledger says about entries of the rc file: how their polls ended, and what waits.
 
-``SqliteLedger.record_result`` writes the results.
+``SqlLedger.record_result`` writes the results.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ...flows.outcome import GOOD, NEUTRAL, ExitCode, PollResult
 from ...flows.row_states import offered, postponed, quarantined, refused
 from ...protocols.record import Record, replace
 from .names import as_text, stored
-from .store import SqliteLedger, words_of
+from .store import SqlLedger, words_of
+
+if TYPE_CHECKING:
+    from .statements import Statements
 
 
 class EntryResult(Record):
@@ -66,17 +68,18 @@ COLUMNS = (
     "entry, time, code, words, failures, since, success, error_time, error_code, error_words,"
     " polls, codes, seconds, fetched, delivered, octets, refused, postponed, spam"
 )
-# The name of an offer begins with its time.
+# The name of an offer is its time, and 18 more characters (``new_name``).
 WAITING = f"""
-SELECT account, mailbox.name, sum(state IN ('{offered}', '{postponed}')),
-    sum(state = '{refused}'), sum(state = '{quarantined}'), min(CAST(message.name AS INTEGER))
+SELECT account, mailbox.name, count(*) FILTER (WHERE state IN ('{offered}', '{postponed}')),
+    count(*) FILTER (WHERE state = '{refused}'), count(*) FILTER (WHERE state = '{quarantined}'),
+    min(CAST(substr(message.name, 1, length(message.name) - 18) AS bigint))
     FROM message JOIN mailbox ON mailbox.id = mailbox
     WHERE state IN ('{offered}', '{postponed}', '{refused}', '{quarantined}')
     GROUP BY account, mailbox.name ORDER BY account, mailbox.name
 """  # noqa: S608  the states are ours
 
 
-def entry_results(ledger: SqliteLedger) -> Mapping[str, EntryResult]:
+def entry_results(ledger: SqlLedger) -> Mapping[str, EntryResult]:
     """Return how the polls of each entry ended, by its name. Raises LedgerFault."""
     query = f"SELECT {COLUMNS} FROM result ORDER BY entry"  # noqa: S608
     rows = ledger.write(lambda db: db.execute(query).fetchall())
@@ -84,7 +87,7 @@ def entry_results(ledger: SqliteLedger) -> Mapping[str, EntryResult]:
     return {result.entry: result for result in results}
 
 
-def entry_result(ledger: SqliteLedger, entry: str) -> EntryResult:
+def entry_result(ledger: SqlLedger, entry: str) -> EntryResult:
     """Return how the polls of one entry ended. Raises LedgerFault."""
     query = f"SELECT {COLUMNS} FROM result WHERE entry = ?"  # noqa: S608
     row = ledger.write(lambda db: db.execute(query, (stored(entry),)).fetchone())
@@ -92,7 +95,7 @@ def entry_result(ledger: SqliteLedger, entry: str) -> EntryResult:
 
 
 def with_result(before: EntryResult, result: PollResult) -> EntryResult:
-    """Return what ``SqliteLedger.record_result`` makes of a row, for a copy in memory."""
+    """Return what ``SqlLedger.record_result`` makes of a row, for a copy in memory."""
     code, when = result.code, int(result.when)
     good = code in GOOD
     bad = not good and code not in NEUTRAL
@@ -121,25 +124,14 @@ def with_result(before: EntryResult, result: PollResult) -> EntryResult:
     )
 
 
-def waiting(ledger: SqliteLedger) -> Sequence[Waiting]:
+def waiting(ledger: SqlLedger) -> Sequence[Waiting]:
     """Return what waits, for each mailbox where something does. Raises LedgerFault."""
 
-    def read(db: sqlite3.Connection) -> Sequence[Waiting]:
+    def read(db: Statements) -> Sequence[Waiting]:
         rows = db.execute(WAITING).fetchall()
         return [Waiting(as_text(account), as_text(name), *rest) for account, name, *rest in rows]
 
     return ledger.write(read)
-
-
-def ledger_octets(path: str) -> int:
-    """Return the size of the ledger on disk, with the log of SQLite; 0 if there is none."""
-    size = 0
-    for file in (path, f"{path}-wal"):
-        try:
-            size += os.stat(file).st_size
-        except OSError:
-            continue
-    return size
 
 
 def result_of(row: Sequence[object]) -> EntryResult:

@@ -5,7 +5,6 @@ See ``mailhaul.flows.retention``, which decides. Times are Unix time.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,10 +15,12 @@ from .page import NOT_DELIVERED, UNDATED
 
 if TYPE_CHECKING:
     from ...flows.source import Uid
-    from .store import SqliteLedger
+    from .statements import Statements
+    from .store import SqlLedger
 
 OF_MAILBOX = """
-SELECT count(*), total(accepted <= ?2), total(accepted <= ?2 AND accepted > ?3), min(accepted)
+SELECT count(*), count(*) FILTER (WHERE accepted <= ?2),
+    count(*) FILTER (WHERE accepted <= ?2 AND accepted > ?3), min(accepted)
     FROM seen WHERE mailbox = ?1 AND accepted > 0
 """
 DUE = """
@@ -28,8 +29,8 @@ SELECT uid, size, fingerprint, accepted FROM seen
 """
 OF_ACCOUNT = f"""
 SELECT mailbox.id, mailbox.name,
-    (SELECT count(*) FROM seen
-        WHERE mailbox = mailbox.id AND accepted = {UNDATED} AND fingerprint <> x'')
+    (SELECT count(*) FROM seen WHERE mailbox = mailbox.id AND accepted = {UNDATED}
+        AND length(fingerprint) > 0)
     FROM mailbox WHERE account = ? ORDER BY mailbox.name, mailbox.id
 """  # noqa: S608
 
@@ -37,7 +38,7 @@ SELECT mailbox.id, mailbox.name,
 class RetentionRecords:
     """The deliveries of one mailbox. All methods raise LedgerFault."""
 
-    def __init__(self, ledger: SqliteLedger, mailbox: int) -> None:
+    def __init__(self, ledger: SqlLedger, mailbox: int) -> None:
         self._ledger = ledger
         self._mailbox = mailbox
 
@@ -45,7 +46,7 @@ class RetentionRecords:
         """Return how many messages were delivered, and how many at least ``period`` seconds ago."""
         now = int(self._ledger.clock())
 
-        def work(db: sqlite3.Connection) -> Found:
+        def work(db: Statements) -> Found:
             row = db.execute(
                 "SELECT period, announced, checked, confirmed, held FROM retention"
                 " WHERE mailbox = ?",
@@ -64,7 +65,9 @@ class RetentionRecords:
         values = (standing.period, standing.announced, standing.checked)
         self._ledger.write(
             lambda db: db.execute(
-                "INSERT OR REPLACE INTO retention VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO retention VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (mailbox) DO UPDATE"
+                " SET period = excluded.period, announced = excluded.announced,"
+                " checked = excluded.checked, confirmed = excluded.confirmed, held = excluded.held",
                 (self._mailbox, *values, standing.confirmed, standing.held),
             )
         )
@@ -97,13 +100,13 @@ class MailboxPlan(Record):
     undated: int
 
 
-def mailboxes_of(ledger: SqliteLedger, account: str) -> Sequence[MailboxPlan]:
+def mailboxes_of(ledger: SqlLedger, account: str) -> Sequence[MailboxPlan]:
     """Return the mailboxes of an account."""
     rows = ledger.write(lambda db: db.execute(OF_ACCOUNT, (stored(account),)).fetchall())
     return [MailboxPlan(key, as_text(name), undated) for key, name, undated in rows]
 
 
-def confirm(ledger: SqliteLedger, until: Mapping[int, int]) -> None:
+def confirm(ledger: SqlLedger, until: Mapping[int, int]) -> None:
     """Record that the messages delivered until these times may be deleted, by mailbox.
 
     The clock counts as checked by the user.
@@ -119,7 +122,7 @@ def confirm(ledger: SqliteLedger, until: Mapping[int, int]) -> None:
     ledger.make_durable()
 
 
-def date_undated(ledger: SqliteLedger, keys: Sequence[int]) -> int:
+def date_undated(ledger: SqlLedger, keys: Sequence[int]) -> int:
     """Let the messages of earlier versions in these mailboxes count as delivered now.
 
     Only those whose header is known, and of which nothing says that they were not delivered.
@@ -127,11 +130,11 @@ def date_undated(ledger: SqliteLedger, keys: Sequence[int]) -> int:
     """
     now = int(ledger.clock())
 
-    def work(db: sqlite3.Connection) -> int:
+    def work(db: Statements) -> int:
         return sum(
             db.execute(
                 "UPDATE seen SET accepted = ?"
-                " WHERE mailbox = ? AND accepted = ? AND fingerprint <> x''",
+                " WHERE mailbox = ? AND accepted = ? AND length(fingerprint) > 0",
                 (now, key, UNDATED),
             ).rowcount
             for key in keys

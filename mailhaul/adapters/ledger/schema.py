@@ -9,8 +9,12 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from .names import mailbox_name, name_of_paged, sink_name, stored
+
+if TYPE_CHECKING:
+    from .statements import Statements
 
 VERSION = 10
 
@@ -284,7 +288,7 @@ def upgrade_rows(
 
 
 def find_or_make(
-    db: sqlite3.Connection, table: str, columns: tuple[str, ...], key: tuple[object, ...]
+    db: Statements, table: str, columns: tuple[str, ...], key: tuple[object, ...]
 ) -> int:
     """Return the id of the row with this key; insert it if there is none."""
     wanted = " AND ".join(f"{column} = ?" for column in columns)
@@ -293,7 +297,11 @@ def find_or_make(
     if found is None:
         marks = ", ".join("?" * len(columns))
         # Another process may insert it at the same time.
-        db.execute(f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({marks})", key)  # noqa: S608
+        names = ", ".join(columns)
+        db.execute(
+            f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608
+            key,
+        )
         found = db.execute(query, key).fetchone()
     return int(found[0])
 

@@ -1,9 +1,12 @@
-"""The ledger in SQLite: one small file, one row for each message that is under way or was seen.
+"""The ledger: one row for each message that is under way or was seen, in one small file of SQLite.
 
 A row is committed before the step that follows it, so a kill loses nothing: data written by a
 process survives its end. Only ``make_durable`` waits for the disk (SQLite syncs its write-ahead
 log with a commit made under synchronous=FULL). It is called once for each batch, before anything
 is deleted from a server.
+
+What is recorded, and how, is the same in every store: ``SqlLedger``. ``SqliteLedger`` is the usual
+store, and ``mailhaul.adapters.postgres`` has one for several machines.
 
 This file is long because all that concerns whole accounts and entries is in one class.
 """
@@ -14,18 +17,21 @@ import os
 import sqlite3
 import time
 from _thread import allocate_lock
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from ...flows.ledger import Relative, Resemblance
 from ...flows.outcome import GOOD, NEUTRAL, ExitCode, PollCounts, PollFailed, PollResult
-from ...flows.row_states import accepted
 from ...flows.source import Listed, Uid
 from ...protocols.record import Record
 from ..folders import make_private_folder, sync_folder
 from .names import as_text, stored
-from .page import COMPARED, PUT_OFF, SqlitePage, in_parts, is_same_size, marks
+from .page import COMPARED, PUT_OFF, SqlPage, in_parts, is_same_size, marks
 from .schema import VERSION, TooNew, find_or_make, prepare
+
+if TYPE_CHECKING:
+    from ...flows.ledger import Lock
+    from .statements import Statements
 
 T = TypeVar("T")
 
@@ -35,31 +41,47 @@ LONGEST_REST = 26 * 3600
 GENERATIONS = 4
 """How many values of UIDVALIDITY have their rows kept."""
 MAILBOX = ("account", "name", "uidvalidity")
-SAME_KIND = """
-SELECT other.id FROM sink JOIN sink AS other
-    ON substr(other.name, 1, instr(other.name, ' ')) = substr(sink.name, 1, instr(sink.name, ' '))
-    WHERE sink.id = ?
+PAGE = """
+SELECT CASE WHEN max(compared) = 1 THEN 1 ELSE min(compared) END,
+    max(CASE WHEN uidvalidity = ?1 THEN id END),
+    max(CASE WHEN uidvalidity = ?1 THEN compared ELSE 0 END),
+    (SELECT id FROM sink WHERE name = ?4)
+    FROM mailbox WHERE account = ?2 AND name = ?3
 """
-"""The ids of sinks of the same kind: one of them may be the same sink under another name."""
+RELATIVES = """
+SELECT * FROM (
+    SELECT id, account, (SELECT count(*) FROM seen WHERE mailbox = id)
+        + (SELECT count(DISTINCT uid) FROM message WHERE mailbox = id) AS known,
+        (SELECT count(DISTINCT uid) FROM message WHERE mailbox = id AND action = 'delete')
+    FROM mailbox WHERE name = ?1 AND uidvalidity = ?2 AND account <> ?3
+        AND account >= ?4 AND account < ?5
+) AS relative WHERE known > 0 ORDER BY known DESC
+"""
+ACCOUNTS = """
+SELECT account, name, CAST(sum((SELECT count(*) FROM seen WHERE mailbox = id)) AS bigint),
+    CAST(sum((SELECT count(*) FROM message WHERE mailbox = id)) AS bigint)
+    FROM mailbox GROUP BY account, name ORDER BY account, name
+"""
 RESULT = """
 INSERT INTO result (entry, time, code, words, failures, since, success, error_time, error_code,
     error_words, polls, codes, seconds, fetched, delivered, octets, refused, postponed, spam)
-VALUES (?1, ?2, ?3, ?4, ?5, iif(?5, ?2, 0), iif(?6, ?2, 0), iif(?5, ?2, 0), iif(?5, ?3, NULL),
-    iif(?5, ?4, ''), 1, json_object(?7, 1), ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+VALUES (?1, ?2, ?3, ?4, ?5, ?2 * ?5, ?2 * ?6, ?2 * ?5, CASE ?5 WHEN 1 THEN ?3 END,
+    CASE ?5 WHEN 1 THEN ?4 ELSE '' END, 1, {first_code}, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
 ON CONFLICT (entry) DO UPDATE SET
     time = ?2, code = ?3, words = ?4,
-    failures = iif(?6, 0, failures + ?5),
-    since = iif(?6, 0, iif(since, since, iif(?5, ?2, 0))),
-    success = iif(?6, ?2, success),
-    error_time = iif(?5, ?2, error_time), error_code = iif(?5, ?3, error_code),
-    error_words = iif(?5, ?4, error_words),
-    polls = polls + 1,
-    codes = json_set(codes, '$.' || ?7, coalesce(json_extract(codes, '$.' || ?7), 0) + 1),
-    seconds = seconds + ?8, fetched = fetched + ?9, delivered = delivered + ?10,
-    octets = octets + ?11, refused = refused + ?12, postponed = postponed + ?13, spam = spam + ?14
+    failures = CASE ?6 WHEN 1 THEN 0 ELSE result.failures + ?5 END,
+    since = CASE WHEN ?6 = 1 THEN 0 WHEN result.since > 0 THEN result.since ELSE ?2 * ?5 END,
+    success = CASE ?6 WHEN 1 THEN ?2 ELSE result.success END,
+    error_time = CASE ?5 WHEN 1 THEN ?2 ELSE result.error_time END,
+    error_code = CASE ?5 WHEN 1 THEN ?3 ELSE result.error_code END,
+    error_words = CASE ?5 WHEN 1 THEN ?4 ELSE result.error_words END,
+    polls = result.polls + 1, codes = {more_codes},
+    seconds = result.seconds + ?8, fetched = result.fetched + ?9,
+    delivered = result.delivered + ?10, octets = result.octets + ?11,
+    refused = result.refused + ?12, postponed = result.postponed + ?13, spam = result.spam + ?14
 """
 """Notes the result of a poll: entry, time, code, words, whether it is a failure, whether it is a
-success, the name of the code, the seconds, and the counts."""
+success (1 or 0), the name of the code, the seconds, and the counts. JSON differs in each SQL."""
 
 
 class LedgerFault(PollFailed):
@@ -80,45 +102,95 @@ class Rest(Record):
     daylimit: int = 0
 
 
-class SqliteLedger:
-    """The ledger of one user, in one file; see ``mailhaul.flows.ledger.Ledger``.
+class SqlLedger:
+    """The ledger of one user; see ``mailhaul.flows.ledger.Ledger``. Stores are subclasses.
 
-    All methods raise LedgerFault if the file cannot be used.
+    All methods raise LedgerFault if the store cannot be used.
     """
 
-    def __init__(self, path: str, clock: Callable[[], float] = time.time) -> None:
-        self.path = path
-        self.clock = clock
-        self._connection: sqlite3.Connection | None = None
-        # A daemon's polls call from several threads at once.
-        self._mutex = allocate_lock()
+    record: ClassVar[str]
+    """The statement RESULT."""
+    is_shared: ClassVar[bool] = False
+    """Whether several machines use the store: then entries are claimed before they are polled."""
 
-    def page(self, account: str, sink: str, mailbox: str, uidvalidity: int) -> SqlitePage:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
+
+    # The store
+
+    def write(self, work: Callable[[Statements], T]) -> T:
+        """Run ``work`` in one transaction, which is committed on return."""
+        raise NotImplementedError
+
+    def write_one(self, statement: str, values: Sequence[object]) -> int:
+        """Run one statement that is a transaction by itself; return how many rows it changed."""
+        raise NotImplementedError
+
+    def make_durable(self) -> None:
+        """Sync everything committed to disk."""
+        raise NotImplementedError
+
+    def durable_call(self) -> Callable[[], None]:
+        """Return what makes everything durable. Equal calls of several polls can be combined."""
+        return self.make_durable
+
+    def close(self) -> None:
+        """Close the store. The next call opens it again."""
+        raise NotImplementedError
+
+    def lock(self, folder: str, account: str, mailbox: str) -> Lock:
+        """Return the lock of a mailbox. Locks that are files are in this folder."""
+        raise NotImplementedError
+
+    def octets(self) -> int:
+        """Return the size of the store on disk, 0 if there is none."""
+        raise NotImplementedError
+
+    def exists(self) -> bool:
+        """Whether there is a store yet. Nothing is created."""
+        raise NotImplementedError
+
+    # Where stores differ
+
+    def among(self, column: str, values: Sequence[object]) -> tuple[str, Sequence[object]]:
+        """Return the condition that a column has one of these values, and what stands for ``?``."""
+        return f"{column} IN ({marks(values)})", values
+
+    def list_uids(self, db: Statements, listing: Iterable[Sequence[Uid]]) -> None:
+        """Fill the temporary table ``listed`` with these UIDs, which are passed in parts."""
+        raise NotImplementedError
+
+    def to_column(self, uid: Uid) -> Uid:
+        """Return a UID as it is stored."""
+        return uid
+
+    def from_column(self, uid: Uid) -> Uid:
+        """Return the UID that is stored in this form."""
+        return uid
+
+    # Mailboxes
+
+    def page(self, account: str, sink: str, mailbox: str, uidvalidity: int) -> SqlPage:
         """Return the page for one mailbox. The first call opens the file."""
         key = (stored(account), stored(mailbox), uidvalidity)
 
-        def open_page(db: sqlite3.Connection) -> SqlitePage:
-            generations = db.execute(
-                "SELECT iif(max(compared) = 1, 1, min(compared)), max(uidvalidity = ?1),"
-                " max(iif(uidvalidity = ?1, compared, 0)) FROM mailbox"
-                " WHERE account = ?2 AND name = ?3",
-                (uidvalidity, *key[:2]),
+        def open_page(db: Statements) -> SqlPage:
+            compared, mailbox_id, this_compared, sink_id = db.execute(
+                PAGE, (uidvalidity, *key[:2], stored(sink))
             ).fetchone()
-            mailbox_id = find_or_make(db, "mailbox", MAILBOX, key)
-            if not generations[1]:
+            if mailbox_id is None:
+                mailbox_id = find_or_make(db, "mailbox", MAILBOX, key)
                 forget_generations(db, key[:2])
-            sink_id = find_or_make(db, "sink", ("name",), (stored(sink),))
-            same_kind = [row[0] for row in db.execute(SAME_KIND, (sink_id,))]
-            compared = generations[0] or 0
-            return SqlitePage(
+            if sink_id is None:
+                sink_id = find_or_make(db, "sink", ("name",), (stored(sink),))
+            return SqlPage(
                 self,
                 mailbox_id,
                 uidvalidity,
                 sink_id,
-                same_kind,
                 is_new=compared != COMPARED,
                 was_put_off=compared == PUT_OFF,
-                is_renumbered=compared == COMPARED and generations[2] != COMPARED,
+                is_renumbered=compared == COMPARED and this_compared != COMPARED,
             )
 
         return self.write(open_page)
@@ -137,20 +209,12 @@ class SqliteLedger:
     ) -> Sequence[Relative]:
         """Return the mailboxes of other accounts whose names begin with ``same_user``.
 
-        Only mailboxes with records are returned.
+        That ends with "@". Only mailboxes with records are returned.
         """
-        beginning = stored(same_user)
-        rows = self.write(
-            lambda db: db.execute(
-                "SELECT id, account, (SELECT count(*) FROM seen WHERE mailbox = id)"
-                " + (SELECT count(DISTINCT uid) FROM message WHERE mailbox = id) AS known,"
-                " (SELECT count(DISTINCT uid) FROM message WHERE mailbox = id"
-                " AND action = 'delete') AS leaving"
-                " FROM mailbox WHERE name = ? AND uidvalidity = ? AND account <> ?"
-                " AND substr(account, 1, ?) = ? AND known > 0 ORDER BY known DESC",
-                (stored(mailbox), uidvalidity, stored(account), len(beginning), beginning),
-            ).fetchall()
-        )
+        # Names that begin so are next to each other in the index: up to one with another "@".
+        names = (stored(account), stored(same_user), stored(f"{same_user[:-1]}A"))
+        values = (stored(mailbox), uidvalidity, *names)
+        rows = self.write(lambda db: db.execute(RELATIVES, values).fetchall())
         found = [
             Relative(key, as_text(name), known, known - leaving)
             for key, name, known, leaving in rows
@@ -162,13 +226,14 @@ class SqliteLedger:
         """Compare a part of a listing with the records of such a mailbox."""
         known: dict[Uid, tuple[int, bytes]] = {}
 
-        def look(db: sqlite3.Connection) -> None:
+        def look(db: Statements) -> None:
             for some in in_parts([one.uid for one in listed]):
+                those, values = self.among("uid", some)
                 for table in ("message", "seen"):
                     rows = db.execute(
                         f"SELECT uid, size, fingerprint FROM {table}"  # noqa: S608
-                        f" WHERE mailbox = ? AND uid IN ({marks(some)})",
-                        (relative.key, *some),
+                        f" WHERE mailbox = ? AND {those}",
+                        (relative.key, *values),
                     )
                     known.update({uid: (size, mark) for uid, size, mark in rows})
 
@@ -180,59 +245,14 @@ class SqliteLedger:
 
     def take_over(self, relative: Relative, account: str) -> None:
         """Move all records of such a mailbox to this account, and what belongs to the account."""
-        from .renames import move_account  # names seldom change
+        from .renames import take_over  # names seldom change
 
-        now = self.clock()
-
-        def work(db: sqlite3.Connection) -> None:
-            rename(db, relative.key, account)
-            move_account(db, relative.account, account, now)
-
-        self.write(work)
+        take_over(self, relative, account)
 
     def accounts(self) -> Sequence[tuple[str, str, int, int]]:
         """Return for each mailbox: account, name, messages seen, messages under way."""
-        rows = self.write(
-            lambda db: db.execute(
-                "SELECT account, name, sum((SELECT count(*) FROM seen WHERE mailbox = id)),"
-                " sum((SELECT count(*) FROM message WHERE mailbox = id))"
-                " FROM mailbox GROUP BY account, name ORDER BY account, name"
-            ).fetchall()
-        )
+        rows = self.write(lambda db: db.execute(ACCOUNTS).fetchall())
         return [(as_text(account), as_text(name), *counts) for account, name, *counts in rows]
-
-    def rename_account(self, old: str, new: str) -> int:
-        """Move all records of an account to another, and what belongs to the account.
-
-        Return the number of mailboxes.
-        """
-        from .renames import move_account  # names seldom change
-
-        now = self.clock()
-
-        def work(db: sqlite3.Connection) -> int:
-            rows = db.execute("SELECT id FROM mailbox WHERE account = ?", (stored(old),)).fetchall()
-            for (mailbox_id,) in rows:
-                rename(db, mailbox_id, new)
-            move_account(db, old, new, now)
-            return len(rows)
-
-        moved = self.write(work)
-        self.make_durable()
-        return moved
-
-    def forget_account(self, account: str) -> int:
-        """Delete all records of an account; return the number of mailboxes."""
-
-        def work(db: sqlite3.Connection) -> int:
-            query = "SELECT id FROM mailbox WHERE account = ?"
-            rows = db.execute(query, (stored(account),)).fetchall()
-            for (mailbox_id,) in rows:
-                forget_mailbox(db, mailbox_id)
-            db.execute("DELETE FROM content WHERE account = ?", (stored(account),))
-            return len(rows)
-
-        return self.write(work)
 
     # Results of polls; ``results.py`` reads them
 
@@ -247,15 +267,15 @@ class SqliteLedger:
     ) -> None:
         """Record how a poll of an entry ended, in one statement; see ``PollResult``."""
         result = PollResult(entry, when, code, words, counts or PollCounts(), seconds)
-        self.write_one(RESULT, result_row(result))
+        self.write_one(self.record, result_row(result))
 
     def record_results(self, results: Sequence[PollResult]) -> None:
         """Record how polls ended, in this order and in one transaction."""
         rows = [result_row(result) for result in results]
         if len(rows) == 1:
-            self.write_one(RESULT, rows[0])
+            self.write_one(self.record, rows[0])
         elif rows:
-            self.write(lambda db: db.executemany(RESULT, rows))
+            self.write(lambda db: db.executemany(self.record, rows))
 
     def last_success(self) -> Mapping[str, int]:
         """Return the Unix time of the last successful poll, for each entry that ever had one."""
@@ -284,9 +304,24 @@ class SqliteLedger:
         query = "SELECT EXISTS (SELECT 1 FROM alert WHERE kind = 'told')"
         return bool(self.write(lambda db: db.execute(query).fetchone())[0])
 
-    # The file
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+class SqliteLedger(SqlLedger):
+    """The ledger in one file."""
+
+    record = RESULT.format(
+        first_code="json_object(?7, 1)",
+        more_codes="json_set(result.codes, '$.' || ?7,"
+        " coalesce(json_extract(result.codes, '$.' || ?7), 0) + 1)",
+    )
+
+    def __init__(self, path: str, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(clock)
+        self.path = path
+        self._connection: sqlite3.Connection | None = None
+        # A daemon's polls call from several threads at once.
+        self._mutex = allocate_lock()
+
+    def write(self, work: Callable[[Statements], T]) -> T:
         """Run ``work`` in one transaction, which is committed on return."""
         try:
             with self._mutex:
@@ -333,6 +368,33 @@ class SqliteLedger:
             self._connection.close()
             self._connection = None
 
+    def lock(self, folder: str, account: str, mailbox: str) -> Lock:
+        """Return the lock of a mailbox, a file in this folder."""
+        from .lock import MailboxLock
+
+        return MailboxLock(folder, account, mailbox)
+
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return os.path.exists(self.path)
+
+    def octets(self) -> int:
+        """Return the size of the file, with the log of SQLite."""
+        size = 0
+        for file in (self.path, f"{self.path}-wal"):
+            try:
+                size += os.stat(file).st_size
+            except OSError:
+                continue
+        return size
+
+    def list_uids(self, db: Statements, listing: Iterable[Sequence[Uid]]) -> None:
+        """Fill the temporary table ``listed`` with these UIDs."""
+        db.execute("CREATE TEMP TABLE IF NOT EXISTS listed (uid PRIMARY KEY) WITHOUT ROWID")
+        db.execute("DELETE FROM listed")
+        for some in listing:
+            db.executemany("INSERT OR IGNORE INTO listed VALUES (?)", [(uid,) for uid in some])
+
     def _open(self) -> sqlite3.Connection:
         try:
             make_private(self.path)
@@ -374,7 +436,8 @@ def result_row(result: PollResult) -> Sequence[object]:
     is_bad = not is_good and code not in NEUTRAL
     words = words_of(result)
     return (
-        *(stored(result.entry), int(result.when), int(code), words, is_bad, is_good, code.name),
+        *(stored(result.entry), int(result.when), int(code), words),
+        *(int(is_bad), int(is_good), code.name),
         *(round(result.seconds, 3), *result.counts.values()),
     )
 
@@ -386,61 +449,21 @@ def words_of(result: PollResult) -> str:
     return result.words.encode("utf-8", "backslashreplace").decode()
 
 
-def rename(db: sqlite3.Connection, mailbox_id: int, account: str) -> None:
-    """Move a mailbox to another account; merge it with that account's records of the mailbox."""
-    name, uidvalidity = db.execute(
-        "SELECT name, uidvalidity FROM mailbox WHERE id = ?", (mailbox_id,)
-    ).fetchone()
-    there = db.execute(
-        "SELECT id FROM mailbox WHERE account = ? AND name = ? AND uidvalidity = ? AND id <> ?",
-        (stored(account), name, uidvalidity, mailbox_id),
-    ).fetchone()
-    db.execute(
-        "INSERT OR IGNORE INTO content SELECT ?, sink, id, size, mailbox, accepted FROM content"
-        " WHERE account = (SELECT account FROM mailbox WHERE id = ?)",
-        (stored(account), mailbox_id),
-    )
-    if there:
-        drop_overtaken(db, mailbox_id, there[0])
-        drop_overtaken(db, there[0], mailbox_id)
-        for table in ("seen", "message"):
-            db.execute(
-                f"UPDATE OR REPLACE {table} SET mailbox = ? WHERE mailbox = ?",  # noqa: S608
-                (mailbox_id, there[0]),
-            )
-        forget_mailbox(db, there[0])
-        # What the user has permitted to delete of one of them does not extend to the other.
-        db.execute("DELETE FROM retention WHERE mailbox = ?", (mailbox_id,))
-    db.execute("UPDATE mailbox SET account = ? WHERE id = ?", (stored(account), mailbox_id))
-
-
-def drop_overtaken(db: sqlite3.Connection, mailbox_id: int, other: int) -> None:
-    """Delete rows of messages under way that the other mailbox has as seen or accepted.
-
-    An unfinished offer must not hide that the message was delivered before.
-    """
-    db.execute(
-        "DELETE FROM message WHERE mailbox = ?1 AND state <> ?3 AND uid IN ("
-        "SELECT uid FROM seen WHERE mailbox = ?2 UNION ALL"
-        " SELECT uid FROM message WHERE mailbox = ?2 AND state = ?3)",
-        (mailbox_id, other, accepted),
-    )
-
-
-def forget_generations(db: sqlite3.Connection, mailbox: tuple[object, object]) -> None:
+def forget_generations(db: Statements, mailbox: tuple[object, object]) -> None:
     """Delete the records of a mailbox except for its last values of UIDVALIDITY.
 
     Several values are kept for servers that return to an earlier one.
     """
     old = db.execute(
-        "SELECT id FROM mailbox WHERE account = ? AND name = ? ORDER BY id DESC LIMIT -1 OFFSET ?",
+        "SELECT id FROM mailbox WHERE account = ? AND name = ? ORDER BY id DESC"
+        " LIMIT 1000000 OFFSET ?",
         (*mailbox, GENERATIONS),
     ).fetchall()
     for (mailbox_id,) in old:
         forget_mailbox(db, mailbox_id)
 
 
-def forget_mailbox(db: sqlite3.Connection, mailbox_id: int) -> None:
+def forget_mailbox(db: Statements, mailbox_id: int) -> None:
     """Delete all records of a mailbox."""
     for table in ("seen", "message", "left_out", "retention"):
         db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox_id,))  # noqa: S608

@@ -6,13 +6,13 @@ offered, postponed or refused, and forgotten when the message is accepted or gon
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 from .names import stored
 
 if TYPE_CHECKING:
-    from .store import SqliteLedger
+    from .statements import Statements
+    from .store import SqlLedger
 
 
 class Uploads:
@@ -21,10 +21,10 @@ class Uploads:
     Every method may block, and raises LedgerFault; flows call them in a LedgerCall.
     """
 
-    def __init__(self, ledger: SqliteLedger, sink: str) -> None:
+    def __init__(self, ledger: SqlLedger, sink: str) -> None:
         self._ledger = ledger
         self._sink = stored(sink)
-        self.make_durable = ledger.make_durable
+        self.make_durable = ledger.durable_call()
 
     def now(self) -> float:
         """Return the Unix time."""
@@ -33,7 +33,7 @@ class Uploads:
     def upload(self, name: str) -> str:
         """Return what was recorded of the upload of this offer, or ""."""
 
-        def look(db: sqlite3.Connection) -> str:
+        def look(db: Statements) -> str:
             found = db.execute(
                 "SELECT upload FROM message JOIN sink ON sink.id = message.sink"
                 " WHERE sink.name = ? AND message.name = ?",

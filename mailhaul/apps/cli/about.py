@@ -22,6 +22,7 @@ EXTRAS = {
     "keyring": ("keyring",),
     "metrics": ("h11",),
     "oauth": ("h11", "cryptography"),
+    "postgres": ("psycopg",),
     "progress": ("rich",),
 }
 """The extras, and the modules that each needs."""

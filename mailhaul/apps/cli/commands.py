@@ -214,7 +214,7 @@ Nothing is deleted by this command itself.
         "quarantine",
         "list, show, retry or delete messages that the sink keeps refusing",
         """\
-usage: mailhaul quarantine [list] [--json]
+usage: mailhaul quarantine [list] [--json] [-f FILE]
        mailhaul quarantine show ID...
        mailhaul quarantine retry ID... | all
        mailhaul quarantine drop ID...
@@ -225,6 +225,7 @@ list   lists the messages in quarantine; --json: as "mailhaul schema quarantine"
 show   shows all details of a message
 retry  offers a message to the sink again at the next poll
 drop   deletes a message from its server at the next poll, without delivering it
+-f     names the rc file, if "set store" in it says where the ledger is
 """,
         "mailhaul.apps.cli.quarantine:quarantine",
     ),
@@ -232,15 +233,19 @@ drop   deletes a message from its server at the next poll, without delivering it
         "ledger",
         "list, rename or forget the accounts in the ledger",
         """\
-usage: mailhaul ledger [list] [--json]
+usage: mailhaul ledger [list] [--json] [-f FILE]
        mailhaul ledger rename OLD NEW
        mailhaul ledger forget NAME
+       mailhaul ledger import [FILE] [-f RCFILE]
 
 The ledger records which messages were fetched and kept (SEEN), and which are in progress (OPEN).
 list    lists the mailboxes in the ledger; --json: as "mailhaul schema ledger" describes
 rename  moves the records of account OLD to NEW, so that its messages are not fetched again, with
         its rest, its daylimit, the results of its polls and the alerts
 forget  deletes the records of an account; messages kept on its server are fetched again
+import  copies the records of a file of SQLite, by default the one in the state folder, into the
+        database that "set store" names
+-f      names the rc file, if "set store" in it says where the ledger is
 No poll of these accounts may be running.
 """,
         "mailhaul.apps.cli.ledger:ledger",

@@ -18,7 +18,6 @@ from ...adapters.config.errors import COMMAND_LINE, ConfigError, ConfigErrors
 from ...adapters.config.load import Configuration
 from ...adapters.config.secret_table import SECRETS
 from ...adapters.config.settings import AccountSettings
-from ...adapters.ledger.copy import LedgerCopy
 from ...adapters.ledger.names import sink_name
 from ...flows.outcome import ExitCode, PollFailed
 from ...flows.poll import Poll
@@ -35,7 +34,7 @@ from ..polls.packer import Packing, multidrop_of
 from ..polls.poll import combined_code, import_fetchids
 from ..polls.sinks import sink_of
 from ..polls.sources import source_of
-from ..polls.state_folder import LEDGER, state_folder
+from ..polls.state_folder import ledger_copy_of, state_folder
 from .dry_run_report import Result, account_lines, document, summary
 from .screen import Screen, show_json
 
@@ -63,7 +62,7 @@ def dry_run(configuration: Configuration, caller: Caller, lines: Lines) -> ExitC
         caller=caller,
         globals=configuration.globals,
         check=True,
-        ledger=LedgerCopy(os.path.join(folder, LEDGER)),
+        ledger=ledger_copy_of(folder, configuration.globals),
         locks=os.path.join(folder, "locks"),
         hostname=local_hostname(),
         tap_for=partial(tap_for, lines),

@@ -33,6 +33,7 @@ from ..polls.lines import Lines, escape, write
 from ..polls.state_folder import state_folder
 from ..polls.tokens import oauth_account, store_for, uses_of
 from .commands import invalid
+from .stores import settings_in
 
 T = TypeVar("T")
 
@@ -53,7 +54,9 @@ def login(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     if "--list" in flags and flags <= {"--list", "--json"} and not words:
         from .login_list import token_list  # not needed to sign in
 
-        write(sys.stdout, token_list(state_folder(caller, os.environ), as_json="--json" in flags))
+        settings = settings_in(rcfile, caller, lines)
+        folder = state_folder(caller, os.environ, settings)
+        write(sys.stdout, token_list(folder, settings, as_json="--json" in flags))
         return ExitCode.SUCCESS
     if len(words) != 1 or flags - {"--device", "--paste"} or len(flags) > 1:
         raise invalid(arguments)

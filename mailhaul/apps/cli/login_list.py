@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ...adapters.config.settings import GlobalSettings
 from ...adapters.oauth.accounts import TokenOwner
 from ...adapters.oauth.saved import CONSENT, SavedToken
 from ...adapters.oauth.store import all_tokens
@@ -15,9 +16,18 @@ from ..polls.status import TIME_OR_NULL, as_text, closed, shown
 from ..polls.times import iso
 
 
-def token_list(folder: str, *, as_json: bool) -> str:
-    """Return a list of all tokens in the state folder, as text."""
-    found = list(all_tokens(os.path.join(folder, "tokens")))
+def token_list(folder: str, settings: GlobalSettings | None, *, as_json: bool) -> str:
+    """Return a list of all tokens in the state folder, or in the store, as text.
+
+    Raises PollFailed.
+    """
+    found: Sequence[tuple[TokenOwner, SavedToken]]
+    if settings is not None and settings.oauthstore.lower() == "store":
+        from ..polls.shared_store import saved_tokens  # few users have one
+
+        found = saved_tokens(settings)
+    else:
+        found = list(all_tokens(os.path.join(folder, "tokens")))
     if as_json:
         return as_text(document(found))
     return "".join(f"{line}\n" for line in table(found))

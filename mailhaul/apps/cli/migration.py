@@ -13,9 +13,8 @@ from ...adapters.config.rcfile_writer import RcFileExists, create_rcfile
 from ...adapters.config.settings import AccountSettings
 from ...adapters.files import RC_FILE, read_file
 from ...adapters.ledger.imported import count_known, fetched_uids, record_fetched
-from ...adapters.ledger.lock import MailboxLock
 from ...adapters.ledger.names import mailbox_name
-from ...adapters.ledger.store import SqliteLedger
+from ...adapters.ledger.store import SqlLedger
 from ...adapters.migration.fetched import (
     READERS,
     TRANSLATORS,
@@ -27,7 +26,7 @@ from ...flows.outcome import ExitCode, PollFailed
 from ...protocols.record import Record
 from ..polls.accounts import name_of, user_at_server
 from ..polls.lines import Lines, escape, plural
-from ..polls.state_folder import LEDGER, link_usual_folder, state_folder
+from ..polls.state_folder import ledger_of, link_usual_folder, state_folder
 from .commands import Misused, invalid
 
 AS_RC = '"mailhaul import rc PROGRAM"'
@@ -72,11 +71,10 @@ def export_command(arguments: Sequence[str], caller: Caller, lines: Lines) -> Ex
         raise invalid(arguments)
     configuration = configuration_of(given.rcfile, caller)
     folder = state_folder(caller, os.environ, configuration.globals)
-    path = os.path.join(folder, LEDGER)
-    ledger = SqliteLedger(path)
+    ledger = ledger_of(folder, configuration.globals)
     try:
         # Without a ledger there is nothing to export, and none is made.
-        found = list(fetchids(configuration, ledger)) if os.path.exists(path) else []
+        found = list(fetchids(configuration, ledger)) if ledger.exists() else []
     finally:
         ledger.close()
     if not found:
@@ -190,7 +188,7 @@ class Import:
         self._lists = READERS[program](paths or usual, caller.home)
         settings = self._configuration.globals
         self._folder = state_folder(caller, os.environ, settings)
-        self._ledger = SqliteLedger(os.path.join(self._folder, LEDGER))
+        self._ledger = ledger_of(self._folder, settings)
 
     def run(self) -> ExitCode:
         """Record all lists. Raises OSError, Untranslatable and PollFailed."""
@@ -230,7 +228,7 @@ class Import:
     def _record(self, one: FetchedList, settings: AccountSettings, name: str, mailbox: str) -> None:
         is_imap = one.protocol == "imap"
         locks = os.path.join(self._folder, "locks")
-        lock = MailboxLock(locks, name, mailbox_name(name, mailbox))
+        lock = self._ledger.lock(locks, name, mailbox_name(name, mailbox))
         new = 0
         if self._dry_run:
             new = one.count - self._count_known(one, name, mailbox)
@@ -263,7 +261,7 @@ class Import:
         )
 
     def _count_known(self, one: FetchedList, name: str, mailbox: str) -> int:
-        if not os.path.exists(os.path.join(self._folder, LEDGER)):
+        if not self._ledger.exists():
             return 0
         return sum(
             count_known(self._ledger, name, mailbox, uidvalidity, uids)
@@ -280,7 +278,7 @@ def accounts_over(protocol: str, accounts: Iterable[AccountSettings]) -> Iterato
             yield settings
 
 
-def fetchids(configuration: Configuration, ledger: SqliteLedger) -> Iterator[bytes]:
+def fetchids(configuration: Configuration, ledger: SqlLedger) -> Iterator[bytes]:
     """Yield the lines of ``.fetchids``: USER@SERVER UID. Raises LedgerFault."""
     done: set[bytes] = set()
     for settings in accounts_over("pop3", configuration.accounts):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from typing import TextIO
@@ -42,8 +42,18 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines, hold: H
     recorder = Recorder(context, lines, dict(zip(names, accounts, strict=True)))
     waiting = any(one.idle for one in accounts) and not context.check
     run = Run(configuration, names, context, recorder, waiting)
+    if context.ledger.is_shared:
+        from .shared_run import poll_shared  # few users have several machines
+
+        return poll_shared(run, lines, caller)
+    return poll_run(run, lines, caller)
+
+
+def poll_run(run: Run, lines: Lines, caller: Caller) -> ExitCode:
+    """Poll the accounts of a run, record how that ended, and close the ledger."""
+    configuration, recorder, names = run.configuration, run.recorder, run.names
     try:
-        if has_bars(configuration, lines) and not waiting:
+        if has_bars(configuration, lines) and not run.waiting:
             from .progress import progress
 
             # A prompt would be drawn over.
@@ -56,20 +66,27 @@ def poll_all(configuration: Configuration, caller: Caller, lines: Lines, hold: H
             recorder.record_and_tell()
     finally:
         recorder.record()
-        context.ledger.close()
+        run.ended()
+        run.context.ledger.close()
     if number:
         raise Interrupted(number)
-    return combined_code(codes)
+    return combined_code([*run.others, *codes])
 
 
 class Run(Record):
-    """What is polled, the names of the entries, and whether some then wait for new mail."""
+    """What is polled, the names of the entries, and whether some then wait for new mail.
+
+    ``others`` are the codes of entries that are not polled, and ``ended`` is called before the
+    ledger is closed.
+    """
 
     configuration: Configuration
     names: Sequence[str]
     context: PollContext
     recorder: Recorder
     waiting: bool
+    others: Sequence[ExitCode] = ()
+    ended: Callable[[], None] = lambda: None
 
 
 def run_all(run: Run, lines: Lines, caller: Caller) -> tuple[Sequence[ExitCode], int]:
@@ -127,11 +144,14 @@ class Recorder:
         self._accounts = accounts
         self._results: list[PollResult] = []
         self._tokens: dict[str, tuple[str, str]] = {}
+        self.codes: dict[str, ExitCode] = {}
+        """How the last poll of each entry ended."""
 
     def note(
         self, name: str, code: ExitCode, words: str, counts: PollCounts, seconds: float
     ) -> None:
         """Keep how a poll ended."""
+        self.codes[name] = code
         self._results.append(PollResult(name, time.time(), code, words, counts, seconds))
 
     def note_token(self, name: str, label: str, kind: str, sentence: str) -> None:
@@ -183,7 +203,11 @@ def run_alone(
     engine = Engine(time.monotonic, observer)
     poll = lines.of(name)
     began = time.monotonic()
-    own = replace(context_for(context, poll), note_token=partial(recorder.note_token, name))
+    own = replace(
+        context_for(context, poll),
+        note_token=partial(recorder.note_token, name),
+        ledger=context.ledger_for(name),
+    )
 
     async def poll_unless_at_rest() -> ExitCode:
         code = await at_rest(settings, own.ledger, own.resting, poll)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -10,20 +9,21 @@ from typing import Any
 
 from ...adapters.config.caller import Caller
 from ...adapters.ledger.quarantine import Stuck, drop, retry, stuck
-from ...adapters.ledger.store import SqliteLedger
+from ...adapters.ledger.store import SqlLedger
 from ...flows.outcome import ExitCode
 from ...flows.source import format_uid
 from ..polls.lines import Lines, escape, write
-from ..polls.state_folder import state_folder
 from ..polls.status import COUNT, TIME_OR_NULL, as_text, closed, shown
 from ..polls.times import iso
 from .commands import invalid
+from .stores import configured_ledger, split_rcfile
 
 
 def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     """Run ``mailhaul quarantine`` with these arguments. Raises Misused and LedgerFault."""
     as_json = "--json" in arguments
-    arguments = [word for word in arguments if word != "--json"]
+    words, rcfile = split_rcfile(arguments)
+    arguments = [word for word in words if word != "--json"]
     action, *keys = arguments or ("list",)
     known = action in {"show", "retry", "drop"} and keys
     if (as_json and action != "list") or not (known or list(arguments) in ([], ["list"])):
@@ -32,11 +32,10 @@ def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCo
         # An empty argument may be an unset variable of a script; it must not mean any message.
         lines.complain(f"quarantine {action}: an ID is empty; nothing is done")
         return ExitCode.SYNTAX
-    path = os.path.join(state_folder(caller, os.environ), "ledger.db")
-    # Before the first poll there is no ledger file.
-    ledger = SqliteLedger(path)
-    found: Sequence[Stuck] = stuck(ledger) if os.path.exists(path) else ()
+    ledger = configured_ledger(rcfile, caller, lines)
     try:
+        # Before the first poll there is no ledger file.
+        found: Sequence[Stuck] = stuck(ledger) if ledger.exists() else ()
         if action == "list":
             text = "".join(f"{line}\n" for line in table(found))
             write(sys.stdout, as_text(document(found)) if as_json else text)
@@ -47,7 +46,7 @@ def quarantine(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCo
 
 
 def act(
-    action: str, keys: Sequence[str], found: Sequence[Stuck], ledger: SqliteLedger, lines: Lines
+    action: str, keys: Sequence[str], found: Sequence[Stuck], ledger: SqlLedger, lines: Lines
 ) -> ExitCode:
     """Show, retry or drop the messages with these keys; none if one is unknown."""
     by_key = {message.key: message for message in found}

@@ -18,14 +18,14 @@ from ...adapters.ledger.retention import (
     date_undated,
     mailboxes_of,
 )
-from ...adapters.ledger.store import SqliteLedger
+from ...adapters.ledger.store import SqlLedger
 from ...flows.outcome import ExitCode
 from ...flows.retention import DAY, Found, judge
 from ...flows.source import format_uid
 from ...protocols.record import Record
 from ..polls.accounts import name_of, user_at_server
 from ..polls.lines import Lines, escape, write
-from ..polls.state_folder import state_folder
+from ..polls.state_folder import ledger_of, state_folder
 from .commands import invalid
 
 ACTIONS = frozenset({"list", "show", "confirm", "adopt"})
@@ -76,11 +76,11 @@ def retention(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCod
         hint = f"; these have: {known}" if words and known else ""
         lines.complain(f'retention: {whose} has "delete-after" in {configuration.rcfile}{hint}')
         return ExitCode.SYNTAX
-    path = os.path.join(state_folder(caller, os.environ, configuration.globals), "ledger.db")
-    ledger = SqliteLedger(path)
-    # Before the first poll there is no ledger file.
-    rows = list(rows_of(chosen, ledger)) if os.path.exists(path) else []
+    folder = state_folder(caller, os.environ, configuration.globals)
+    ledger = ledger_of(folder, configuration.globals)
     try:
+        # Before the first poll there is no ledger file.
+        rows = list(rows_of(chosen, ledger)) if ledger.exists() else []
         return act(action, rows, ledger, lines)
     finally:
         ledger.close()
@@ -96,7 +96,7 @@ def names(settings: AccountSettings) -> set[str]:
     return {settings.remote_user, settings.pollname, user_at_server(settings), name_of(settings)}
 
 
-def rows_of(accounts: Sequence[AccountSettings], ledger: SqliteLedger) -> Iterator[Row]:
+def rows_of(accounts: Sequence[AccountSettings], ledger: SqlLedger) -> Iterator[Row]:
     """Yield the mailboxes of these accounts; several entries of one account are one."""
     by_name = {name_of(one): one for one in reversed(accounts)}
     for name, settings in reversed(by_name.items()):
@@ -105,7 +105,7 @@ def rows_of(accounts: Sequence[AccountSettings], ledger: SqliteLedger) -> Iterat
             yield Row(settings, mailbox, found)
 
 
-def act(action: str, rows: Sequence[Row], ledger: SqliteLedger, lines: Lines) -> ExitCode:
+def act(action: str, rows: Sequence[Row], ledger: SqlLedger, lines: Lines) -> ExitCode:
     """List, show, confirm or adopt."""
     if action == "list":
         write(sys.stdout, "".join(f"{line}\n" for line in plan(rows)))
@@ -157,7 +157,7 @@ def plan(rows: Sequence[Row]) -> Sequence[str]:
     return lines
 
 
-def messages(row: Row, ledger: SqliteLedger) -> Sequence[str]:
+def messages(row: Row, ledger: SqlLedger) -> Sequence[str]:
     """Return a line for each message that is old enough."""
     records = RetentionRecords(ledger, row.mailbox.key)
     due = records.due(row.found.now - row.settings.deleteafter, MAX_SHOWN)

@@ -19,15 +19,14 @@ from ...adapters.ledger.results import (
     EntryResult,
     Waiting,
     entry_results,
-    ledger_octets,
     waiting,
 )
-from ...adapters.ledger.store import Rest, SqliteLedger
+from ...adapters.ledger.store import Rest
 from ...flows.outcome import ExitCode, PollFailed
 from ..polls.accounts import keys_for
 from ..polls.lines import Lines, write
 from ..polls.metrics import Facts, render
-from ..polls.state_folder import LEDGER, socket_path, state_folder
+from ..polls.state_folder import ledger_of, socket_path, state_folder
 from ..polls.status import EntryStatus, all_entries, as_text, document, known_entries
 from .commands import invalid
 from .control import ask
@@ -71,19 +70,19 @@ class StatusSource:
         """Return the state of each entry, and the size of the ledger. Raises PollFailed."""
         configuration = self._configuration()
         settings = configuration.globals if configuration else None
-        path = os.path.join(state_folder(self._caller, os.environ, settings), LEDGER)
+        folder = state_folder(self._caller, os.environ, settings)
         results: Mapping[str, EntryResult] = {}
         waits: Sequence[Waiting] = ()
         resting: Mapping[str, Rest] = {}
         # Before the first poll there is no ledger file.
-        if os.path.exists(path):
-            ledger = SqliteLedger(path)
-            try:
+        ledger = ledger_of(folder, settings)
+        try:
+            if ledger.exists():
                 results, waits = entry_results(ledger), waiting(ledger)
                 resting = rests(ledger, time.time())
-            finally:
-                ledger.close()
-        octets = ledger_octets(path)
+            octets = ledger.octets()
+        finally:
+            ledger.close()
         if configuration is None or not configuration.accounts:
             return list(all_entries(results, waits, resting)), octets
         names = keys_for(configuration.accounts)

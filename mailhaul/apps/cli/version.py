@@ -39,6 +39,11 @@ def describe(configuration: Configuration, program: str = PROGRAM) -> str:
         release_line(program),
         f"Taking options from command line and {escape(configuration.rcfile)}",
     ]
+    if configuration.globals.store is not None:
+        from ...adapters.config.dump import shown_store  # few rc files name one
+
+        store = shown_store(configuration.globals.store)
+        lines.append(f"The ledger is in {escape(store)}")
     if not configuration.accounts:
         lines.append(f"No mailservers set up -- perhaps {escape(configuration.rcfile)} is missing?")
     for account in configuration.accounts:

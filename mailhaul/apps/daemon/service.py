@@ -33,6 +33,7 @@ from ..polls.lines import Lines
 from ..polls.logs import LogLines, logged
 from ..polls.pidfile import PidFile, default_pidfile
 from ..polls.pool import PollPool
+from ..polls.state_folder import store_of
 from .control import Control, socket_path
 from .log import Log
 from .network import watch_network
@@ -63,6 +64,7 @@ MAY_BE_PASSWORD = frozenset({ExitCode.AUTHFAIL, ExitCode.IOERR})
 PROCESS = frozenset(
     {
         *("daemon", "logfile", "syslog", "jsonlog", "maxconnections", "pidfile", "properties"),
+        *("store", "lease"),
         *("metrics", "metricsanywhere", "progress"),
     }
 )
@@ -334,6 +336,8 @@ class Service:
         await self._change_log(configuration)
         self._change_interval(settings.daemon)
         self._change_pidfile(settings)
+        if store_of(settings) != store_of(before):
+            self._lines.complain('"set store" has changed: that takes effect after a restart')
         if self.exposition is not None:
             self.exposition.use(settings.metrics)
         elif settings.metrics is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import trio
 
 from ...adapters.ledger.rests import rests
-from ...adapters.ledger.results import EntryResult, Waiting, ledger_octets, waiting
+from ...adapters.ledger.results import EntryResult, Waiting, waiting
 from ...adapters.ledger.store import LedgerFault, Rest
 from ..polls.context import PollContext
 from ..polls.health import health
@@ -100,8 +100,7 @@ class View:
         except LedgerFault:
             # Each poll reports it.
             self._waiting, self._rests = (), {}
-        path = context.ledger.path
-        self._octets = ledger_octets(path)
+        self._octets = context.ledger.octets()
         self._expiry = {
             job: expiry for job in jobs if (expiry := token_expiry(job, context)) is not None
         }

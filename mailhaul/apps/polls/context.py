@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from ...adapters.config.caller import Caller
 from ...adapters.config.load import Configuration
 from ...adapters.config.settings import GlobalSettings, RunSettings
-from ...adapters.ledger.store import SqliteLedger
 from ...flows.session import SessionObserver
 from ...protocols.machine import Tap
 from ...protocols.record import Record, replace
 from .lines import Lines
-from .state_folder import LEDGER, link_usual_folder, second_ledger, state_folder
+from .state_folder import LEDGER, ledger_of, link_usual_folder, second_ledger, state_folder
 
 if TYPE_CHECKING:
     from ...adapters.config.settings import AccountSettings
+    from ...adapters.ledger.store import SqlLedger
     from ...adapters.login.access import TokenSource
     from ...adapters.login.throttled import RestWanted
     from ...adapters.transcript.recorder import Tape
@@ -69,7 +69,7 @@ class PollContext(Record):
     caller: Caller
     globals: GlobalSettings
     check: bool
-    ledger: SqliteLedger
+    ledger: SqlLedger
     locks: str
     hostname: str
     tap_for: TapFor
@@ -99,6 +99,12 @@ class PollContext(Record):
     """Called with the seconds for which the account rests."""
     hold: Hold = nullcontext
     """Keeps signals and cancellations waiting."""
+    claimed: Mapping[str, SqlLedger] = {}
+    """The ledgers of entries that were claimed, in a store that several machines share."""
+
+    def ledger_for(self, entry: str) -> SqlLedger:
+        """Return the ledger for the polls of an entry."""
+        return self.claimed.get(entry, self.ledger)
 
     def tell_all(self, warnings: Iterable[str]) -> None:
         """Print warnings about files with secrets."""
@@ -139,7 +145,7 @@ def make_context(configuration: Configuration, caller: Caller, lines: Lines) -> 
         caller=caller,
         globals=configuration.globals,
         check=configuration.run.check,
-        ledger=SqliteLedger(os.path.join(folder, LEDGER)),
+        ledger=ledger_of(folder, configuration.globals),
         locks=os.path.join(folder, "locks"),
         hostname=local_hostname(),
         tap_for=lambda protocol: tap_for(lines, protocol),

@@ -168,6 +168,7 @@ class Limits:
             session=session,
             stopping=partial(is_stopping, context, hooks),
             note_token=hooks.note_token,
+            ledger=context.ledger_for(hooks.name),
         )
 
     async def with_password(

@@ -11,9 +11,8 @@ from ... import __version__
 from ...adapters.config.secret_table import SECRETS
 from ...adapters.config.settings import AccountSettings
 from ...adapters.files import ID_FILE, read_file
-from ...adapters.ledger.lock import MailboxLock
 from ...adapters.ledger.names import mailbox_name, sink_name
-from ...adapters.ledger.store import LedgerFault, SqliteLedger
+from ...adapters.ledger.store import LedgerFault, SqlLedger
 from ...adapters.login.reach import access_of
 from ...adapters.sinks.kinds import chosen_sink
 from ...flows.account import Account
@@ -85,7 +84,7 @@ def make_mail_poll(
         report,
         context.stopping,
         context.reminders,
-        lambda mailbox: MailboxLock(
+        lambda mailbox: context.ledger.lock(
             context.locks, account.name, mailbox_name(account.name, mailbox)
         ),
         context.session,
@@ -133,7 +132,7 @@ def combined_code(codes: Sequence[ExitCode]) -> ExitCode:
 
 async def at_rest(
     settings: AccountSettings,
-    ledger: SqliteLedger,
+    ledger: SqlLedger,
     resting: Callable[[float], None],
     lines: LinesOfPoll,
 ) -> ExitCode | None:

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ...adapters.config.caller import Caller
 from ...adapters.config.settings import GlobalSettings
 from ...adapters.folders import make_private_folder
 from ...flows.outcome import ExitCode, PollFailed
+
+if TYPE_CHECKING:
+    from ...adapters.ledger.store import SqliteLedger, SqlLedger
 
 NAME = "mailhaul"
 
@@ -81,6 +85,41 @@ def named_in(
 def holds_ledger(folder: str) -> bool:
     """Whether this folder has a ledger, or a link whose target is missing now."""
     return os.path.islink(folder) or os.path.lexists(os.path.join(folder, LEDGER))
+
+
+def store_of(settings: GlobalSettings | None) -> str:
+    """Return the URL of the store, or "" for the file in the state folder."""
+    store = settings.store if settings else None
+    text = store.reveal().decode("utf-8", "surrogateescape") if store else ""
+    return "" if text.lower() == "sqlite" else text
+
+
+def ledger_of(folder: str, settings: GlobalSettings | None) -> SqlLedger:
+    """Return the ledger that ``set store`` names; by default it is a file in this folder.
+
+    Nothing is opened or created yet. Raises PollFailed (IOERR) without psycopg.
+    """
+    if url := store_of(settings):
+        from .shared_store import shared_ledger  # few users have one
+
+        return shared_ledger(url)
+    from ...adapters.ledger.store import SqliteLedger
+
+    return SqliteLedger(os.path.join(folder, LEDGER))
+
+
+def ledger_copy_of(folder: str, settings: GlobalSettings) -> SqliteLedger:
+    """Return a copy in memory of the ledger that ``set store`` names.
+
+    Raises PollFailed (IOERR) without psycopg.
+    """
+    if url := store_of(settings):
+        from .shared_store import shared_copy  # few users have one
+
+        return shared_copy(url)
+    from ...adapters.ledger.copy import LedgerCopy
+
+    return LedgerCopy(os.path.join(folder, LEDGER))
 
 
 def may_write(folder: str) -> bool:

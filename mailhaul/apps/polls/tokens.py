@@ -73,7 +73,12 @@ def tokens_for(
 
 def store_for(context: PollContext, owner: TokenOwner) -> TokenStore:
     """Return where the tokens of an owner are kept."""
-    if context.globals.oauthstore.lower() != "keyring":
+    place = context.globals.oauthstore.lower()
+    if place == "store":
+        from .shared_store import token_store  # few users have one
+
+        return token_store(context, owner)
+    if place != "keyring":
         return TokenStore(context.tokens, owner)
     from ...adapters.oauth.vault import KeyringStore  # few users have one
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mailhaul.adapters.ledger.alerts import AlertBook
-from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.flows.alerts import Alert
 from mailhaul.flows.outcome import ExitCode
+
+from .conftest import Stores
 
 NAME = "j\udcf6rg@server"
 ALERT = Alert(f"entry {NAME}", NAME, 100, ExitCode.SOCKET)
 
 
-def test_an_alert_is_there_until_it_ends(tmp_path: Path) -> None:
-    path = str(tmp_path / "ledger.db")
-    ledger = SqliteLedger(path)
+def test_an_alert_is_there_until_it_ends(store: Stores) -> None:
+    ledger = store()
     assert not ledger.has_alerts()
     AlertBook(ledger).tell(ALERT)
     ledger.close()
-    again = SqliteLedger(path)
+    again = store()
     book = AlertBook(again)
     assert list(book.told()) == [ALERT]
     assert again.has_alerts()
@@ -29,8 +27,8 @@ def test_an_alert_is_there_until_it_ends(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_problem_is_said_once_until_it_is_over(tmp_path: Path) -> None:
-    book = AlertBook(ledger := SqliteLedger(str(tmp_path / "ledger.db")))
+def test_a_problem_is_said_once_until_it_is_over(store: Stores) -> None:
+    book = AlertBook(ledger := store())
     assert book.say_once(NAME, "hook")
     assert not book.say_once(NAME, "hook")
     assert book.say_once("other", "hook")

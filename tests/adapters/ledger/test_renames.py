@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from mailhaul.adapters.ledger.alerts import AlertBook
-from mailhaul.adapters.ledger.renames import entry_of
+from mailhaul.adapters.ledger.renames import entry_of, rename_account
 from mailhaul.adapters.ledger.rests import HOUR, DayMeter, rests, set_rest
 from mailhaul.adapters.ledger.results import entry_results
-from mailhaul.adapters.ledger.store import Rest, SqliteLedger
+from mailhaul.adapters.ledger.store import Rest, SqlLedger
 from mailhaul.flows.alerts import Alert
 from mailhaul.flows.outcome import ExitCode, PollCounts
 from mailhaul.flows.source import Listed
+
+from .conftest import Stores
 
 NOW = 1_790_000_000.0
 SINK = "smtp localhost"
@@ -23,18 +24,18 @@ WAS, IS = "joe@Old.example.org", "joe@new.example.org"
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> SqliteLedger:
-    ledger = SqliteLedger(str(tmp_path / "ledger.db"), lambda: NOW)
+def ledger(store: Stores) -> SqlLedger:
+    ledger = store(lambda: NOW)
     for mailbox in ("INBOX", "Lists"):
         ledger.page(OLD, SINK, mailbox, 1).mark_seen([Listed(1, 10)])
     return ledger
 
 
-def by_command(ledger: SqliteLedger) -> None:
-    ledger.rename_account(OLD, NEW)
+def by_command(ledger: SqlLedger) -> None:
+    rename_account(ledger, OLD, NEW)
 
 
-def by_a_poll(ledger: SqliteLedger) -> None:
+def by_a_poll(ledger: SqlLedger) -> None:
     for mailbox in ("INBOX", "Lists"):
         ledger.page(NEW, SINK, mailbox, 1)
         (relative,) = ledger.relatives(NEW, "imap joe@", mailbox, 1)
@@ -42,12 +43,12 @@ def by_a_poll(ledger: SqliteLedger) -> None:
 
 
 ways = pytest.mark.parametrize("way", [by_command, by_a_poll])
-Way = Callable[[SqliteLedger], None]
+Way = Callable[[SqlLedger], None]
 
 
 @ways
 @pytest.mark.parametrize("other", [None, 100, 900])
-def test_it_rests_as_long_as_before(ledger: SqliteLedger, way: Way, other: int | None) -> None:
+def test_it_rests_as_long_as_before(ledger: SqlLedger, way: Way, other: int | None) -> None:
     set_rest(ledger, OLD, NOW + 500, "the server wants it")
     if other:
         set_rest(ledger, NEW, NOW + other, "wanted too")
@@ -63,7 +64,7 @@ def test_it_rests_as_long_as_before(ledger: SqliteLedger, way: Way, other: int |
 
 
 @ways
-def test_what_it_has_fetched_in_a_day_still_counts(ledger: SqliteLedger, way: Way) -> None:
+def test_what_it_has_fetched_in_a_day_still_counts(ledger: SqlLedger, way: Way) -> None:
     def meter(account: str) -> DayMeter:
         return DayMeter(ledger, account, 1000, lambda until: None)
 
@@ -79,7 +80,7 @@ def test_what_it_has_fetched_in_a_day_still_counts(ledger: SqliteLedger, way: Wa
 
 @ways
 @pytest.mark.parametrize("detail", ["", " (Lists)", " imap:1143", " #2"])
-def test_its_entries_keep_their_results(ledger: SqliteLedger, way: Way, detail: str) -> None:
+def test_its_entries_keep_their_results(ledger: SqlLedger, way: Way, detail: str) -> None:
     counts = PollCounts()
     counts.fetched, counts.delivered = 3, 2
     ledger.record_result(WAS + detail, NOW - 50, ExitCode.SUCCESS, "", counts, 1.5)
@@ -96,7 +97,7 @@ def test_its_entries_keep_their_results(ledger: SqliteLedger, way: Way, detail: 
 
 
 @ways
-def test_the_results_of_both_names_are_added_up(ledger: SqliteLedger, way: Way) -> None:
+def test_the_results_of_both_names_are_added_up(ledger: SqlLedger, way: Way) -> None:
     counts = PollCounts()
     counts.fetched, counts.delivered = 3, 2
     ledger.record_result(WAS, NOW - 90, ExitCode.SUCCESS, "", counts, 1.0)
@@ -115,7 +116,7 @@ def test_the_results_of_both_names_are_added_up(ledger: SqliteLedger, way: Way) 
 
 
 @ways
-def test_a_success_of_the_new_name_ends_the_failures(ledger: SqliteLedger, way: Way) -> None:
+def test_a_success_of_the_new_name_ends_the_failures(ledger: SqlLedger, way: Way) -> None:
     ledger.record_result(WAS, NOW - 80, ExitCode.SOCKET, "no route")
     ledger.record_result(IS, NOW - 10, ExitCode.NOMAIL)
     way(ledger)
@@ -124,7 +125,7 @@ def test_a_success_of_the_new_name_ends_the_failures(ledger: SqliteLedger, way: 
 
 
 @ways
-def test_what_the_user_was_told_is_not_told_again(ledger: SqliteLedger, way: Way) -> None:
+def test_what_the_user_was_told_is_not_told_again(ledger: SqlLedger, way: Way) -> None:
     book = AlertBook(ledger)
     told = [
         Alert("login joe@old.example.org", WAS, 5, ExitCode.AUTHFAIL),
@@ -146,17 +147,17 @@ def test_what_the_user_was_told_is_not_told_again(ledger: SqliteLedger, way: Way
     assert book.say_once(WAS, "on-failure", 5)
 
 
-def test_the_entry_of_another_protocol_keeps_its_own(ledger: SqliteLedger) -> None:
+def test_the_entry_of_another_protocol_keeps_its_own(ledger: SqlLedger) -> None:
     """Entries of both are told apart by their protocols; another one may be either's."""
     ledger.page("pop3 joe@old.example.org", SINK, "INBOX", 0)
     for name in (WAS, f"{WAS} imap", f"{WAS} pop3"):
         ledger.record_result(name, NOW, ExitCode.NOMAIL)
-    ledger.rename_account(OLD, NEW)
+    rename_account(ledger, OLD, NEW)
     assert {*entry_results(ledger)} == {WAS, f"{IS} imap", f"{WAS} pop3"}
 
 
 def test_an_account_that_has_mail_under_its_old_name_keeps_its_results(
-    ledger: SqliteLedger,
+    ledger: SqlLedger,
 ) -> None:
     ledger.record_result(WAS, NOW, ExitCode.NOMAIL)
     (relative,) = ledger.relatives(NEW, "imap joe@", "Lists", 1)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailhaul.adapters.ledger.rests import HOUR, REACHED, DayMeter, end_rest, room_from, set_rest
-from mailhaul.adapters.ledger.store import Rest, SqliteLedger
+from mailhaul.adapters.ledger.store import Rest, SqliteLedger, SqlLedger
+
+from .conftest import Stores
 
 JOE = "imap joe@server"
 START = 1_000 * HOUR + 10
@@ -28,24 +28,24 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, clock: Clock) -> SqliteLedger:
-    return SqliteLedger(str(tmp_path / "ledger.db"), clock)
+def ledger(store: Stores, clock: Clock) -> SqlLedger:
+    return store(clock)
 
 
 def test_a_rest_outlives_the_program_and_ends_by_itself(
-    ledger: SqliteLedger, clock: Clock, tmp_path: Path
+    ledger: SqlLedger, clock: Clock, store: Stores
 ) -> None:
     assert ledger.rest_of(JOE) is None
     set_rest(ledger, JOE, START + 100, "busy \udcff")
     ledger.close()
-    again = SqliteLedger(str(tmp_path / "ledger.db"), clock)
+    again = store(clock)
     assert again.rest_of(JOE) == Rest(START + 100, "busy ?")
     assert again.rest_of("imap ann@server") is None
     clock.now += 101
     assert again.rest_of(JOE) is None
 
 
-def test_the_longest_rest_counts(ledger: SqliteLedger) -> None:
+def test_the_longest_rest_counts(ledger: SqlLedger) -> None:
     set_rest(ledger, JOE, START + 100, "long")
     set_rest(ledger, JOE, START + 50, "short")
     assert ledger.rest_of(JOE) == Rest(START + 100, "long")
@@ -56,7 +56,7 @@ def test_the_longest_rest_counts(ledger: SqliteLedger) -> None:
 
 
 def test_the_meter_stops_before_the_limit_and_goes_on_a_day_later(
-    ledger: SqliteLedger, clock: Clock
+    ledger: SqlLedger, clock: Clock
 ) -> None:
     full: list[float] = []
     meter = DayMeter(ledger, JOE, 1000, full.append)
@@ -77,7 +77,7 @@ def test_the_meter_stops_before_the_limit_and_goes_on_a_day_later(
 
 
 def test_a_message_larger_than_the_limit_is_the_only_one_of_its_day(
-    ledger: SqliteLedger, clock: Clock
+    ledger: SqlLedger, clock: Clock
 ) -> None:
     full: list[float] = []
     meter = DayMeter(ledger, JOE, 1000, full.append)

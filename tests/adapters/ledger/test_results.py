@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailhaul.adapters.ledger.results import (
@@ -13,23 +13,23 @@ from mailhaul.adapters.ledger.results import (
     Waiting,
     entry_result,
     entry_results,
-    ledger_octets,
     waiting,
     with_result,
 )
 from mailhaul.adapters.ledger.schema import VERSION
-from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.ledger.store import SqliteLedger, SqlLedger
 from mailhaul.flows.outcome import ExitCode, Outcome, PollCounts, PollResult, Verdict
 from mailhaul.protocols.record import replace
 
+from .conftest import Stores
 from .older import make_older
 
 JOE = "joe@server"
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> SqliteLedger:
-    return SqliteLedger(str(tmp_path / "ledger.db"))
+def ledger(store: Stores) -> SqlLedger:
+    return store()
 
 
 def counts(**each: int) -> PollCounts:
@@ -39,12 +39,12 @@ def counts(**each: int) -> PollCounts:
     return made
 
 
-def test_an_entry_that_was_never_polled_has_an_empty_result(ledger: SqliteLedger) -> None:
+def test_an_entry_that_was_never_polled_has_an_empty_result(ledger: SqlLedger) -> None:
     assert entry_results(ledger) == {}
     assert entry_result(ledger, JOE) == EntryResult(JOE)
 
 
-def test_failures_in_a_row_are_counted_until_a_success(ledger: SqliteLedger) -> None:
+def test_failures_in_a_row_are_counted_until_a_success(ledger: SqlLedger) -> None:
     for when in (100, 200, 300):
         ledger.record_result(JOE, when, ExitCode.AUTHFAIL, f"refused at {when}")
     found = entry_result(ledger, JOE)
@@ -63,7 +63,7 @@ def test_failures_in_a_row_are_counted_until_a_success(ledger: SqliteLedger) -> 
 
 
 @pytest.mark.parametrize("code", list(ExitCode))
-def test_each_code_is_a_success_a_failure_or_neither(ledger: SqliteLedger, code: ExitCode) -> None:
+def test_each_code_is_a_success_a_failure_or_neither(ledger: SqlLedger, code: ExitCode) -> None:
     ledger.record_result(JOE, 100, code, "words")
     found = entry_result(ledger, JOE)
     good = code in {ExitCode.SUCCESS, ExitCode.NOMAIL, ExitCode.MAXFETCH}
@@ -73,7 +73,7 @@ def test_each_code_is_a_success_a_failure_or_neither(ledger: SqliteLedger, code:
     assert found.codes == {code.name: 1}
 
 
-def test_another_mailhaul_at_work_changes_no_count_of_failures(ledger: SqliteLedger) -> None:
+def test_another_mailhaul_at_work_changes_no_count_of_failures(ledger: SqlLedger) -> None:
     ledger.record_result(JOE, 100, ExitCode.SOCKET, "down")
     ledger.record_result(JOE, 200, ExitCode.EXCLUDE, "another mailhaul")
     found = entry_result(ledger, JOE)
@@ -81,7 +81,7 @@ def test_another_mailhaul_at_work_changes_no_count_of_failures(ledger: SqliteLed
     assert (found.code, found.error_words) == (ExitCode.EXCLUDE, "down")
 
 
-def test_the_counts_of_all_polls_are_added_up(ledger: SqliteLedger) -> None:
+def test_the_counts_of_all_polls_are_added_up(ledger: SqlLedger) -> None:
     some = counts(fetched=3, delivered=1, octets=500, refused=1, postponed=1)
     ledger.record_results(
         [
@@ -99,17 +99,19 @@ def test_the_counts_of_all_polls_are_added_up(ledger: SqliteLedger) -> None:
     assert found["ann@server"].polls == 1
 
 
-def test_a_result_is_one_statement(ledger: SqliteLedger) -> None:
+def test_a_result_is_one_statement(tmp_path: Path) -> None:
+    ledger = SqliteLedger(str(tmp_path / "ledger.db"))
     ledger.record_result(JOE, 100, ExitCode.NOMAIL)
     statements: list[str] = []
-    ledger.write(lambda db: db.set_trace_callback(statements.append))
+    assert ledger._connection
+    ledger._connection.set_trace_callback(statements.append)
     statements.clear()
     ledger.record_result(JOE, 200, ExitCode.NOMAIL)
     ledger.record_results([PollResult(JOE, 300.0, ExitCode.NOMAIL, "", counts())])
     assert [one.split()[0] for one in statements] == ["INSERT", "INSERT"]
 
 
-def test_names_and_words_may_hold_any_octets(ledger: SqliteLedger) -> None:
+def test_names_and_words_may_hold_any_octets(ledger: SqlLedger) -> None:
     name = "j\udcf6rg@server"
     ledger.record_result(name, 100, ExitCode.AUTHFAIL, "n\udcf6 \N{SNOWMAN}")
     found = entry_results(ledger)[name]
@@ -117,14 +119,14 @@ def test_names_and_words_may_hold_any_octets(ledger: SqliteLedger) -> None:
     assert found.words == "n\\udcf6 \N{SNOWMAN}"
 
 
-def test_a_code_of_a_newer_version_is_an_unknown_one(ledger: SqliteLedger) -> None:
+def test_a_code_of_a_newer_version_is_an_unknown_one(ledger: SqlLedger) -> None:
     ledger.record_result(JOE, 100, ExitCode.NOMAIL)
     ledger.write(lambda db: db.execute("UPDATE result SET code = 99"))
     assert entry_result(ledger, JOE).code is None
 
 
-def test_what_waits_is_counted_for_each_mailbox(tmp_path: Path) -> None:
-    ledger = SqliteLedger(str(tmp_path / "ledger.db"), lambda: 5000.0)
+def test_what_waits_is_counted_for_each_mailbox(store: Stores) -> None:
+    ledger = store(lambda: 5000.0)
     page = ledger.page("imap joe@server", "mda cat", "INBOX", 7)
     for uid, verdict in ((1, Verdict.REFUSED), (2, Verdict.POSTPONED)):
         page.offer(uid, 10)
@@ -153,16 +155,18 @@ def test_last_successes_of_version_7_are_kept(tmp_path: Path) -> None:
 
 def test_the_size_of_the_ledger_is_that_of_its_files(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
-    assert ledger_octets(str(path)) == 0
-    SqliteLedger(str(path)).record_result(JOE, 100, ExitCode.NOMAIL)
-    assert ledger_octets(str(path)) >= path.stat().st_size > 0
+    ledger = SqliteLedger(str(path))
+    assert ledger.octets() == 0
+    ledger.record_result(JOE, 100, ExitCode.NOMAIL)
+    assert ledger.octets() >= path.stat().st_size > 0
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> SqliteLedger:
-    return SqliteLedger(str(tmp_path_factory.mktemp("ledger") / "ledger.db"))
+def test_the_size_of_the_ledger_is_known(ledger: SqlLedger) -> None:
+    ledger.record_result(JOE, 100, ExitCode.NOMAIL)
+    assert ledger.octets() > 4096
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(
@@ -172,15 +176,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> SqliteLedger:
     )
 )
 def test_a_copy_in_memory_is_always_what_the_ledger_has(
-    shared: SqliteLedger, polls: list[tuple[ExitCode, str, int, float]]
+    ledger: SqlLedger, polls: list[tuple[ExitCode, str, int, float]]
 ) -> None:
-    shared.write(lambda db: db.execute("DELETE FROM result"))
+    ledger.write(lambda db: db.execute("DELETE FROM result"))
     copy = EntryResult(JOE)
     for when, (code, words, count, took) in enumerate(polls, 100):
         some = counts(fetched=count, octets=10 * count, delivered=count // 2, spam=count % 2)
         result = PollResult(JOE, when, code, words, some, took)
-        shared.record_results([result])
+        ledger.record_results([result])
         copy = with_result(copy, result)
-    found = entry_result(shared, JOE)
+    found = entry_result(ledger, JOE)
     assert replace(found, seconds=0.0) == replace(copy, seconds=0.0)
     assert found.seconds == pytest.approx(copy.seconds)

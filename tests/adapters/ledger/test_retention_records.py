@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from mailhaul.adapters.ledger.imported import record_fetched
-from mailhaul.adapters.ledger.page import SqlitePage
+from mailhaul.adapters.ledger.renames import rename_account
 from mailhaul.adapters.ledger.retention import date_undated, mailboxes_of
-from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.ledger.store import SqlLedger
 from mailhaul.flows.account import Action
-from mailhaul.flows.ledger import Acceptance
+from mailhaul.flows.ledger import Acceptance, Page
 from mailhaul.flows.outcome import Outcome, Verdict
 from mailhaul.flows.retention import Delivered, Standing
 from mailhaul.flows.source import Listed
+
+from .conftest import Stores
 
 ACCOUNT, SINK = "pop3 joe@server", "smtp localhost"
 NOW = 1_790_000_000
@@ -28,72 +29,72 @@ ONE = Listed(b"a", 100)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> SqliteLedger:
-    return SqliteLedger(str(tmp_path / "ledger.db"), lambda: NOW)
+def ledger(store: Stores) -> SqlLedger:
+    return store(lambda: NOW)
 
 
-def inbox(ledger: SqliteLedger, sink: str = SINK) -> SqlitePage:
+def inbox(ledger: SqlLedger, sink: str = SINK) -> Page:
     return ledger.page(ACCOUNT, sink, "INBOX", 0)
 
 
-def delivered(ledger: SqliteLedger, page: SqlitePage) -> None:
+def delivered(ledger: SqlLedger, page: Page) -> None:
     page.offer(ONE.uid, ONE.size)
     page.accept([Acceptance(ONE.uid, ONE.size, Action.MARK, GOT, MARK)])
     page.mark_seen([ONE])
 
 
-def undated(ledger: SqliteLedger, page: SqlitePage) -> None:
+def undated(ledger: SqlLedger, page: Page) -> None:
     """As an earlier version has left it."""
     delivered(ledger, page)
     ledger.write(lambda db: db.execute("UPDATE seen SET accepted = 0"))
 
 
-def bounced(ledger: SqliteLedger, page: SqlitePage) -> None:
+def bounced(ledger: SqlLedger, page: Page) -> None:
     page.offer(ONE.uid, ONE.size)
     page.reject(ONE.uid, ONE.size, NO, MARK)
     page.accept([Acceptance(ONE.uid, ONE.size, Action.MARK, NO, MARK)])
     page.mark_seen([ONE])
 
 
-def read_by_others(ledger: SqliteLedger, page: SqlitePage) -> None:
+def read_by_others(ledger: SqlLedger, page: Page) -> None:
     page.offer(ONE.uid, ONE.size)
     page.reject(ONE.uid, ONE.size, LATER, MARK)
     page.mark_seen([ONE])
 
 
-def set_aside(ledger: SqliteLedger, page: SqlitePage) -> None:
+def set_aside(ledger: SqlLedger, page: Page) -> None:
     page.offer(ONE.uid, ONE.size)
     page.reject(ONE.uid, ONE.size, NO, MARK)
     page.set_aside(ONE.uid)
     page.mark_seen([ONE])
 
 
-def renumbered(ledger: SqliteLedger, page: SqlitePage) -> None:
+def renumbered(ledger: SqlLedger, page: Page) -> None:
     page.reading().add_seen([(ONE, MARK)])
 
 
-def disowned(ledger: SqliteLedger, page: SqlitePage) -> None:
+def disowned(ledger: SqlLedger, page: Page) -> None:
     delivered(ledger, page)
     page.retention().disown([ONE.uid])
 
 
-def disowned_of_old(ledger: SqliteLedger, page: SqlitePage) -> None:
+def disowned_of_old(ledger: SqlLedger, page: Page) -> None:
     undated(ledger, page)
     page.retention().disown([ONE.uid])
 
 
-def imported_and_refused(ledger: SqliteLedger, page: SqlitePage) -> None:
+def imported_and_refused(ledger: SqlLedger, page: Page) -> None:
     record_fetched(ledger, ACCOUNT, "INBOX", 0, [ONE.uid])
     read_by_others(ledger, page)
 
 
-def old_and_refused(ledger: SqliteLedger, page: SqlitePage) -> None:
+def old_and_refused(ledger: SqlLedger, page: Page) -> None:
     """With fetchall it was offered again; that it was seen before proves no delivery."""
     undated(ledger, page)
     read_by_others(ledger, page)
 
 
-def another_under_the_same_uid(ledger: SqliteLedger, page: SqlitePage) -> None:
+def another_under_the_same_uid(ledger: SqlLedger, page: Page) -> None:
     """The first was delivered, the second of the same size was refused."""
     delivered(ledger, page)
     page.offer(ONE.uid, ONE.size)
@@ -101,7 +102,7 @@ def another_under_the_same_uid(ledger: SqliteLedger, page: SqlitePage) -> None:
     page.mark_seen([ONE])
 
 
-def read_first(ledger: SqliteLedger, page: SqlitePage) -> None:
+def read_first(ledger: SqlLedger, page: Page) -> None:
     page.mark_seen([ONE])
 
 
@@ -114,7 +115,7 @@ NEVER = [
 @pytest.mark.parametrize("story", NEVER)
 @pytest.mark.parametrize("marked_again", [False, True])
 def test_mail_that_was_not_delivered_is_never_due(
-    ledger: SqliteLedger, story: Callable[[SqliteLedger, SqlitePage], None], *, marked_again: bool
+    ledger: SqlLedger, story: Callable[[SqlLedger, Page], None], *, marked_again: bool
 ) -> None:
     page = inbox(ledger)
     story(ledger, page)
@@ -131,7 +132,7 @@ def test_mail_that_was_not_delivered_is_never_due(
 
 @pytest.mark.parametrize("marked_again", [False, True])
 def test_mail_of_an_earlier_version_waits_until_it_is_adopted(
-    ledger: SqliteLedger, *, marked_again: bool
+    ledger: SqlLedger, *, marked_again: bool
 ) -> None:
     page = inbox(ledger)
     undated(ledger, page)
@@ -143,7 +144,7 @@ def test_mail_of_an_earlier_version_waits_until_it_is_adopted(
     assert page.retention().due(FOR_EVER, 10) == [Delivered(ONE.uid, ONE.size, MARK, NOW)]
 
 
-def test_a_clock_before_all_versions_gives_no_time(ledger: SqliteLedger) -> None:
+def test_a_clock_before_all_versions_gives_no_time(ledger: SqlLedger) -> None:
     """Without a battery a clock may begin in 1970: then the message would be due at once."""
     page = inbox(ledger)
     ledger.clock = lambda: 86_400 * 3
@@ -154,7 +155,7 @@ def test_a_clock_before_all_versions_gives_no_time(ledger: SqliteLedger) -> None
     assert mailbox.undated == 1
 
 
-def test_what_was_delivered_once_stays_delivered(ledger: SqliteLedger) -> None:
+def test_what_was_delivered_once_stays_delivered(ledger: SqlLedger) -> None:
     """A second sink that refuses the same message takes nothing back."""
     page = inbox(ledger)
     delivered(ledger, page)
@@ -165,17 +166,17 @@ def test_what_was_delivered_once_stays_delivered(ledger: SqliteLedger) -> None:
     assert page.retention().due(FOR_EVER, 10) == [Delivered(ONE.uid, ONE.size, MARK, NOW)]
 
 
-def test_a_consent_is_not_extended_to_the_mail_of_another_account(ledger: SqliteLedger) -> None:
+def test_a_consent_is_not_extended_to_the_mail_of_another_account(ledger: SqlLedger) -> None:
     """The user has confirmed what one account had; then both become one."""
     page = inbox(ledger)
     page.retention().note(Standing(1, NOW, NOW, confirmed=NOW + 10))
     other = ledger.page("pop3 joe@other", SINK, "INBOX", 0)
     delivered(ledger, other)
-    ledger.rename_account("pop3 joe@other", ACCOUNT)
+    rename_account(ledger, "pop3 joe@other", ACCOUNT)
     found = inbox(ledger).retention().look(0)
     assert (found.due, found.unconfirmed) == (1, 1)
-    ledger.rename_account(ACCOUNT, "pop3 joe@third")
+    rename_account(ledger, ACCOUNT, "pop3 joe@third")
     inbox(ledger).retention().note(Standing(1, NOW, NOW, confirmed=NOW + 10))
-    ledger.rename_account(ACCOUNT, "pop3 joe@third")
+    rename_account(ledger, ACCOUNT, "pop3 joe@third")
     found = ledger.page("pop3 joe@third", SINK, "INBOX", 0).retention().look(0)
     assert (found.due, found.unconfirmed) == (1, 1)

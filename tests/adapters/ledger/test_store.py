@@ -17,6 +17,8 @@ from mailhaul.flows.ledger import Acceptance, Compared, Offer, Pending, Seen, Un
 from mailhaul.flows.outcome import ExitCode, Failures, Outcome, Verdict
 from mailhaul.flows.source import Listed, ListedPart
 
+from .conftest import Stores
+
 TAKEN = Outcome(Verdict.ACCEPTED, "", (("joe", Verdict.ACCEPTED),))
 
 
@@ -25,8 +27,8 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "state" / "mailhaul" / "ledger.db")
 
 
-def test_an_accepted_message_is_pending_until_it_is_settled(path: str) -> None:
-    ledger = SqliteLedger(path)
+def test_an_accepted_message_is_pending_until_it_is_settled(store: Stores) -> None:
+    ledger = store()
     page = ledger.page("imap joe@server", "smtp localhost", "INBOX", 7)
     page.offer(1, 100)
     page.offer(2, 200)
@@ -61,9 +63,9 @@ def test_another_process_finds_what_this_one_committed(path: str) -> None:
     "other", [("b", "s", "INBOX", 7), ("a", "s", "Spam", 7), ("a", "s", "INBOX", 8)]
 )
 def test_a_row_counts_for_its_account_mailbox_and_generation_only(
-    path: str, other: tuple[str, str, str, int]
+    store: Stores, other: tuple[str, str, str, int]
 ) -> None:
-    ledger = SqliteLedger(path)
+    ledger = store()
     page = ledger.page("a", "s", "INBOX", 7)
     page.accept([Acceptance(1, 10, Action.DELETE, TAKEN)])
     page.mark_seen([Listed(2, 20)])
@@ -72,8 +74,8 @@ def test_a_row_counts_for_its_account_mailbox_and_generation_only(
     ledger.close()
 
 
-def test_seen_and_pending_messages_belong_to_the_account_for_all_sinks(path: str) -> None:
-    ledger = SqliteLedger(path)
+def test_seen_and_pending_messages_belong_to_the_account_for_all_sinks(store: Stores) -> None:
+    ledger = store()
     page = ledger.page("a", "smtp here", "INBOX", 7)
     page.accept([Acceptance(1, 10, Action.DELETE, TAKEN)])
     page.mark_seen([Listed(2, 20)])
@@ -86,8 +88,8 @@ def test_seen_and_pending_messages_belong_to_the_account_for_all_sinks(path: str
     ledger.close()
 
 
-def test_served_recipients_are_known_to_a_sink_of_the_same_kind(path: str) -> None:
-    ledger = SqliteLedger(path)
+def test_served_recipients_are_known_to_a_sink_of_the_same_kind(store: Stores) -> None:
+    ledger = store()
     some = Outcome(Verdict.POSTPONED, "", (("joe", Verdict.ACCEPTED), ("ann", Verdict.POSTPONED)))
     ledger.page("a", "smtp localhost", "INBOX", 7).reject(1, 10, some)
     assert ledger.page("a", "smtp mx", "INBOX", 7).offer(1, 10).served == {b"joe"}
@@ -96,8 +98,8 @@ def test_served_recipients_are_known_to_a_sink_of_the_same_kind(path: str) -> No
     ledger.close()
 
 
-def test_only_the_last_generations_of_a_mailbox_are_kept(path: str) -> None:
-    ledger = SqliteLedger(path)
+def test_only_the_last_generations_of_a_mailbox_are_kept(store: Stores) -> None:
+    ledger = store()
     pages = {
         mailbox: [ledger.page("a", "s", mailbox, generation) for generation in range(1, last + 1)]
         for mailbox, last in (("INBOX", GENERATIONS), ("Spam", 1))
@@ -113,8 +115,10 @@ def test_only_the_last_generations_of_a_mailbox_are_kept(path: str) -> None:
 
 
 @pytest.mark.parametrize("verdict", [Verdict.REFUSED, Verdict.POSTPONED])
-def test_a_message_that_was_not_accepted_has_no_action_pending(path: str, verdict: Verdict) -> None:
-    ledger = SqliteLedger(path)
+def test_a_message_that_was_not_accepted_has_no_action_pending(
+    store: Stores, verdict: Verdict
+) -> None:
+    ledger = store()
     page = ledger.page("a", "s", "INBOX", 7)
     page.offer(1, 10)
     page.reject(1, 10, Outcome(verdict, "no"))
@@ -122,8 +126,8 @@ def test_a_message_that_was_not_accepted_has_no_action_pending(path: str, verdic
     ledger.close()
 
 
-def test_a_message_offered_again_is_no_longer_pending(path: str) -> None:
-    ledger = SqliteLedger(path)
+def test_a_message_offered_again_is_no_longer_pending(store: Stores) -> None:
+    ledger = store()
     page = ledger.page("a", "s", "INBOX", 7)
     page.accept([Acceptance(1, 10, Action.DELETE, TAKEN)])
     page.offer(1, 10)
@@ -197,22 +201,22 @@ def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
         SqliteLedger(path).page("a", "s", "INBOX", 7)
 
 
-def test_the_last_success_of_each_is_known_to_the_next_process(path: str) -> None:
-    ledger = SqliteLedger(path)
+def test_the_last_success_of_each_is_known_to_the_next_process(store: Stores) -> None:
+    ledger = store()
     assert ledger.last_success() == {}
     ledger.record_result("joe@server", 1000.0, ExitCode.SUCCESS)
     ledger.record_result("joe@server", 2000.5, ExitCode.NOMAIL)
     ledger.record_result("ann@server (Lists)", 2000.0, ExitCode.NOMAIL)
     ledger.close()
-    assert SqliteLedger(path).last_success() == {"joe@server": 2000, "ann@server (Lists)": 2000}
+    assert store().last_success() == {"joe@server": 2000, "ann@server (Lists)": 2000}
 
 
-def test_an_offer_keeps_its_name_until_there_is_a_verdict(tmp_path: Path) -> None:
-    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
+def test_an_offer_keeps_its_name_until_there_is_a_verdict(store: Stores) -> None:
+    page = store().page("a", "s", "INBOX", 1)
     first = page.offer(1, 100)
     assert not first.again
     # A new run offers the message again, and gets the same name.
-    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
+    page = store().page("a", "s", "INBOX", 1)
     assert page.offer(1, 100) == Offer(first.name, True)
     # Another size is another message; and what had its verdict begins anew.
     other = page.offer(1, 101)
@@ -223,8 +227,8 @@ def test_an_offer_keeps_its_name_until_there_is_a_verdict(tmp_path: Path) -> Non
     assert (third.again, third.name in {first.name, other.name}) == (False, False)
 
 
-def test_served_recipients_are_known_at_the_next_offer_of_the_message(tmp_path: Path) -> None:
-    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
+def test_served_recipients_are_known_at_the_next_offer_of_the_message(store: Stores) -> None:
+    page = store().page("a", "s", "INBOX", 1)
     accepted, later = Verdict.ACCEPTED, Verdict.POSTPONED
     page.offer(1, 100)
     page.reject(1, 100, Outcome(later, "", (("joe@x y", accepted), ("ann", later))))
@@ -250,9 +254,9 @@ class Clock:
         return self.now
 
 
-def test_refusals_are_counted_from_the_first_one_on(tmp_path: Path) -> None:
+def test_refusals_are_counted_from_the_first_one_on(store: Stores) -> None:
     clock = Clock()
-    page = SqliteLedger(str(tmp_path / "ledger.db"), clock).page("a", "s", "INBOX", 1)
+    page = store(clock).page("a", "s", "INBOX", 1)
     page.offer(1, 100)
     assert page.reject(1, 100, NO) == Failures(1, 0)
     clock.now += 60
@@ -263,9 +267,9 @@ def test_refusals_are_counted_from_the_first_one_on(tmp_path: Path) -> None:
     assert page.reject(1, 101, NO) == Failures(1, 0)
 
 
-def test_messages_that_no_sink_accepted_are_undelivered(tmp_path: Path) -> None:
+def test_messages_that_no_sink_accepted_are_undelivered(store: Stores) -> None:
     clock = Clock()
-    page = SqliteLedger(str(tmp_path / "ledger.db"), clock).page("a", "s", "INBOX", 1)
+    page = store(clock).page("a", "s", "INBOX", 1)
     page.reject(1, 100, NO)
     page.reject(2, 200, LATER)
     page.reject(3, 300, NO)
@@ -278,10 +282,10 @@ def test_messages_that_no_sink_accepted_are_undelivered(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_message_keeps_the_name_of_its_offer(
-    tmp_path: Path,
+    store: Stores,
 ) -> None:
     """A sink may have accepted it before a kill."""
-    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
+    page = store().page("a", "s", "INBOX", 1)
     offer = page.offer(1, 100)
     assert page.unreadable(1, 100, "not now").tries == 1
     assert page.offer(1, 100) == Offer(offer.name, True)
@@ -290,8 +294,8 @@ def test_an_unreadable_message_keeps_the_name_of_its_offer(
     assert [(row.uid, row.set_aside) for row in page.undelivered()] == [(1, False), (2, False)]
 
 
-def test_a_listing_is_compared_with_what_was_seen(tmp_path: Path) -> None:
-    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 0)
+def test_a_listing_is_compared_with_what_was_seen(store: Stores) -> None:
+    page = store().page("a", "s", "INBOX", 0)
     page.offer(b"a", 10)
     page.accept([Acceptance(b"a", 10, Action.MARK, TAKEN, b"fields")])
     page.mark_seen([Listed(b"a"), Listed(b"b"), Listed(b"c", 30)])
@@ -304,9 +308,9 @@ def test_a_listing_is_compared_with_what_was_seen(tmp_path: Path) -> None:
     assert page.count_seen() == 3
 
 
-def test_a_listing_is_compared_among_many_other_seen_messages(tmp_path: Path) -> None:
+def test_a_listing_is_compared_among_many_other_seen_messages(store: Stores) -> None:
     """Its UIDs lie far apart, and between them are those of messages that are gone."""
-    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 0)
+    page = store().page("a", "s", "INBOX", 0)
     page.mark_seen([Listed(uid, 10) for uid in range(1, 1200)])
     listed = [Listed(1199, 10), Listed(2000, 10), Listed(2, 11), Listed(600, 10)]
     found = page.compare(listed)
@@ -319,14 +323,14 @@ def test_a_listing_is_compared_among_many_other_seen_messages(tmp_path: Path) ->
     assert page.compare([]) == Compared((), (), 0)
 
 
-def test_a_word_and_a_number_are_different_uids(tmp_path: Path) -> None:
-    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 0)
+def test_a_word_and_a_number_are_different_uids(store: Stores) -> None:
+    page = store().page("a", "s", "INBOX", 0)
     page.mark_seen([Listed(7, 1), Listed(b"7", 2)])
     assert page.compare([Listed(7, 1), Listed(b"7", 2), Listed(b"07", 2)]).known == 2
 
 
-def test_messages_missing_from_a_complete_listing_are_forgotten(tmp_path: Path) -> None:
-    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 0)
+def test_messages_missing_from_a_complete_listing_are_forgotten(store: Stores) -> None:
+    page = store().page("a", "s", "INBOX", 0)
     page.mark_seen([Listed(uid, 10) for uid in range(2000)])
     page.reject(5000, 10, NO)
     page.reject(1500, 10, NO)
@@ -337,8 +341,8 @@ def test_messages_missing_from_a_complete_listing_are_forgotten(tmp_path: Path) 
     assert (page.count_seen(), page.undelivered()) == (0, [])
 
 
-def test_a_window_of_offers_touches_no_row_that_has_a_verdict(tmp_path: Path) -> None:
-    ledger = SqliteLedger(str(tmp_path / "ledger.db"))
+def test_a_window_of_offers_touches_no_row_that_has_a_verdict(store: Stores) -> None:
+    ledger = store()
     page = ledger.page("a", "s", "INBOX", 0)
     page.reject(1, 10, NO)
     page.reject(2, 10, LATER)
@@ -356,28 +360,28 @@ def test_a_window_of_offers_touches_no_row_that_has_a_verdict(tmp_path: Path) ->
     assert page.reject(1, 10, NO).tries == 2
 
 
-def test_each_request_for_a_pending_action_is_counted(tmp_path: Path) -> None:
+def test_each_request_for_a_pending_action_is_counted(store: Stores) -> None:
     clock = Clock()
-    page = SqliteLedger(str(tmp_path / "ledger.db"), clock).page("a", "s", "INBOX", 0)
+    page = store(clock).page("a", "s", "INBOX", 0)
     page.accept([Acceptance(1, 10, Action.DELETE, TAKEN, b"fields")])
     page.count_tries([1], 1)
     clock.now += 50
     assert page.pending() == [Pending(1, 10, Action.DELETE, b"fields", 1, 50)]
 
 
-def test_an_unknown_size_does_not_replace_a_recorded_one(tmp_path: Path) -> None:
-    page = SqliteLedger(str(tmp_path / "ledger.db")).page("a", "s", "INBOX", 1)
+def test_an_unknown_size_does_not_replace_a_recorded_one(store: Stores) -> None:
+    page = store().page("a", "s", "INBOX", 1)
     fates = (("joe", Verdict.ACCEPTED), ("ann", Verdict.POSTPONED))
     page.reject(1, 100, Outcome(Verdict.POSTPONED, "", fates))
     page.reject(1, 0, Outcome(Verdict.REFUSED, "it cannot be read"))
     assert page.offer(1, 100).served == {b"joe"}
 
 
-def test_names_and_addresses_that_are_not_utf_8_are_recognised(tmp_path: Path) -> None:
+def test_names_and_addresses_that_are_not_utf_8_are_recognised(store: Stores) -> None:
     account, sink, mailbox = "imap j\udcf6rg@server", "mda cat >\udcf6", "Entw\udcfcrfe"
     some = (("j\udcf6rg", Verdict.ACCEPTED), ("ann", Verdict.POSTPONED))
     for offered_before in (False, True):
-        ledger = SqliteLedger(str(tmp_path / "ledger.db"))
+        ledger = store()
         assert ledger.knows(account) == offered_before
         page = ledger.page(account, sink, mailbox, 1)
         page.reject(1, 100, Outcome(Verdict.POSTPONED, "no\udcff", some))

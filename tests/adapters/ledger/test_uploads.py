@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from mailhaul.adapters.ledger.page import SqlitePage
 from mailhaul.adapters.ledger.schema import VERSION
-from mailhaul.adapters.ledger.store import SqliteLedger
+from mailhaul.adapters.ledger.store import SqliteLedger, SqlLedger
 from mailhaul.adapters.ledger.uploads import Uploads
 from mailhaul.flows.account import Action
-from mailhaul.flows.ledger import Acceptance, Pending
+from mailhaul.flows.ledger import Acceptance, Page, Pending
 from mailhaul.flows.outcome import Outcome, Verdict
 from mailhaul.flows.source import Listed
+
+from .conftest import Stores
 
 SINK = "gmail ann@example.org"
 POSTPONED = Outcome(Verdict.POSTPONED, "later")
@@ -59,16 +60,16 @@ PRAGMA user_version = 6;
 """
 
 
-def page_of(ledger: SqliteLedger) -> SqlitePage:
+def page_of(ledger: SqlLedger) -> Page:
     return ledger.page("imap joe@mail", SINK, "INBOX", 7)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> SqliteLedger:
-    return SqliteLedger(str(tmp_path / "ledger.db"), clock=lambda: 1000.0)
+def ledger(store: Stores) -> SqlLedger:
+    return store(clock=lambda: 1000.0)
 
 
-def test_an_upload_is_kept_until_the_message_is_accepted(ledger: SqliteLedger) -> None:
+def test_an_upload_is_kept_until_the_message_is_accepted(ledger: SqlLedger) -> None:
     page, uploads = page_of(ledger), Uploads(ledger, SINK)
     name = page.reserve([Listed(1, 10)])[1].name
     assert uploads.upload(name) == ""
@@ -85,7 +86,7 @@ def test_an_upload_is_kept_until_the_message_is_accepted(ledger: SqliteLedger) -
     assert [uploads.upload(one) for one in (name, again)] == ["", ""]
 
 
-def test_an_upload_of_a_refused_message_ends_with_its_acceptance(ledger: SqliteLedger) -> None:
+def test_an_upload_of_a_refused_message_ends_with_its_acceptance(ledger: SqlLedger) -> None:
     page, uploads = page_of(ledger), Uploads(ledger, SINK)
     uploads.set_upload(page.offer(1, 10).name, "somewhere")
     page.reject(1, 10, REFUSED)
@@ -93,7 +94,7 @@ def test_an_upload_of_a_refused_message_ends_with_its_acceptance(ledger: SqliteL
     assert uploads.upload(page.offer(1, 10).name) == ""
 
 
-def test_an_upload_is_of_one_message_and_one_sink(ledger: SqliteLedger) -> None:
+def test_an_upload_is_of_one_message_and_one_sink(ledger: SqlLedger) -> None:
     page, uploads = page_of(ledger), Uploads(ledger, SINK)
     names = {uid: offer.name for uid, offer in page.reserve([Listed(1, 10), Listed(2, 9)]).items()}
     uploads.set_upload(names[1], "somewhere")
@@ -105,7 +106,7 @@ def test_an_upload_is_of_one_message_and_one_sink(ledger: SqliteLedger) -> None:
     assert uploads.upload("a notice") == ""
 
 
-def test_a_rest_is_of_one_sink(ledger: SqliteLedger) -> None:
+def test_a_rest_is_of_one_sink(ledger: SqlLedger) -> None:
     uploads = Uploads(ledger, SINK)
     assert uploads.rest() == (0.0, "")
     page_of(ledger)

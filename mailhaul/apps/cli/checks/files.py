@@ -17,7 +17,7 @@ from ....adapters.ledger.store import problem_text
 from ....flows.outcome import ExitCode, PollFailed
 from ...polls.pidfile import default_pidfile, running
 from ...polls.sinks import spool_folder
-from ...polls.state_folder import LEDGER, second_ledger, state_folder
+from ...polls.state_folder import LEDGER, second_ledger, state_folder, store_of
 from ..screen import size_in_words
 from .findings import Finding, error, from_failure, note, ok, warning
 
@@ -49,6 +49,12 @@ def check_state(caller: Caller, settings: GlobalSettings) -> Iterator[Finding]:
         yield error("state-folder", "state folder", text, folder, hint, ExitCode.IOERR)
     else:
         yield note("state-folder", "state folder", f"{folder} will be created", folder)
+    if url := store_of(settings):
+        from .store import check_store  # few users have one
+
+        yield from check_store(url, str(settings.place("store")))
+        yield from check_space(folder)
+        return
     yield from check_ledger(os.path.join(folder, LEDGER))
     if other := second_ledger(folder, caller, os.environ):
         text = f"there are two; this one is not used, but {folder}/{LEDGER} is"

@@ -1,0 +1,3 @@
+"""The store in PostgreSQL, which several machines share, with the package psycopg
+(``mailhaul[postgres]``).
+"""

@@ -1,0 +1,94 @@
+"""A lock that allows only one poll of a mailbox at a time, on all machines.
+
+Two entries may lead to one mailbox, also those of different machines; so a claim of an entry is not
+enough. A lock belongs to a worker, and is free when that one's lease has expired.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from collections.abc import Callable
+from typing import ClassVar
+
+from ...flows.outcome import ExitCode, PollFailed
+from .database import Database
+from .session import Session
+
+TAKE = """
+INSERT INTO lock (name, worker) VALUES (?1, ?2)
+    ON CONFLICT (name) DO UPDATE SET worker = ?2
+    WHERE NOT EXISTS (SELECT 1 FROM worker WHERE id = lock.worker AND expires > now())
+    RETURNING name
+"""
+HOLDER = "SELECT worker.id, worker.name FROM lock JOIN worker ON id = worker WHERE lock.name = ?"
+OWNER = "SELECT worker FROM lock WHERE name = ? FOR UPDATE"
+# Polls of a worker whose lease has expired may still run, of other entries than the one that takes
+# the lock. With another epoch they write nothing more.
+FENCE_OFF = "UPDATE account SET owner = NULL, epoch = epoch + 1 WHERE owner = ?"
+GIVE_BACK = "DELETE FROM lock WHERE name = ? AND worker = ?"
+
+
+class SharedLock:
+    """A lock on one mailbox of an account; see ``mailhaul.flows.ledger.Lock``.
+
+    ``worker`` returns the id of this process among the workers.
+    """
+
+    _held: ClassVar[set[tuple[str, str]]] = set()
+    """The locks held by this process."""
+    _mutex: ClassVar = allocate_lock()
+
+    def __init__(
+        self, database: Database, worker: Callable[[], int], account: str, mailbox: str
+    ) -> None:
+        self._database = database
+        self._worker = worker
+        self._account = account
+        self._name = f"{account}/{mailbox}"
+        self._key = database.url, self._name
+        self._taken_by = 0
+
+    def acquire(self) -> bool:
+        """Acquire the lock if it is free; return False if another poll of this process holds it.
+
+        Raises PollFailed: EXCLUDE if another process holds it, and StoreFault.
+        """
+        with self._mutex:
+            if self._key in self._held:
+                return False
+            self._held.add(self._key)
+        try:
+            self._take()
+        except BaseException:
+            self._held.discard(self._key)
+            raise
+        return True
+
+    def _take(self) -> None:
+        worker = self._worker()
+
+        def work(db: Session) -> tuple[int, str] | None:
+            before = db.execute(OWNER, (self._name,)).fetchone()
+            if db.execute(TAKE, (self._name, worker)).fetchone():
+                if before and before[0] != worker:
+                    db.execute(FENCE_OFF, before)
+                return None
+            return db.execute(HOLDER, (self._name,)).fetchone() or (0, "unknown")
+
+        holder = self._database.write(work)
+        if holder and holder[0] != worker:
+            raise PollFailed(
+                ExitCode.EXCLUDE,
+                f"{self._account}: another mailhaul ({holder[1]}) is polling this mailbox",
+            )
+        self._taken_by = worker
+
+    def release(self) -> None:
+        """Release the lock. If the store is lost, it is free when the lease expires."""
+        values = (self._name, self._taken_by)
+        try:
+            self._database.write(lambda db: db.execute(GIVE_BACK, values), alone=True)
+        except PollFailed:
+            pass
+        finally:
+            self._held.discard(self._key)
