@@ -313,7 +313,7 @@ class Rows:
         self.world.rows[uid] = "rejected"
         return self.world.failures
 
-    def unreadable(self, uid: Uid, size: int, why: str) -> Failures:
+    def unreadable(self, uid: Uid, size: int, why: str, *, counted: bool = True) -> Failures:
         return self.world.failures
 
     def set_aside(self, uid: Uid) -> None:

@@ -196,7 +196,8 @@ def test_a_deletion_confirmed_before_it_is_done_shows_within_1000_seeds(
 
     def perform_and_confirm(self: ImapSource, action: Action, uids: Any) -> None:
         perform(self, action, uids)
-        self._actions._confirmed += list(uids)
+        confirmed = self._actions._deleted if action is Action.DELETE else self._actions._marked
+        confirmed += list(uids)
 
     monkeypatch.setattr(ImapSource, "perform", perform_and_confirm)
     assert re.search("copies too many|not deleted", complaint_within(1000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,7 +123,7 @@ def test_a_poll_settles_in_a_second_session_what_was_refused_at_the_end_of_the_f
 
 def test_what_is_confirmed_together_is_recorded_as_what_was_done(tmp_path: Path) -> None:
     world = World(tmp_path, Script({1: MESSAGE}))
-    options = {"keep": True, "by_ledger": True}
+    options: dict[str, Any] = {"keep": True, "by_ledger": True}
     world.poll(**options)
     ledger = SqliteLedger(str(tmp_path / "ledger.db"))
     ledger.page("joe@server", "sink", "INBOX", 1).delete_unread([Listed(1, len(MESSAGE))])
