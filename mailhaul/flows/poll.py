@@ -146,7 +146,7 @@ class Poll:
             await self._note_cut_off(error, failure)
         except (ProtocolError, RuntimeFault) as error:
             failure = await self._close_and_describe(error)
-        if broken := await self._leave():
+        if (broken := await self._leave()) and failure is None:
             failure = PollFailed(code_of(broken), describe(self._source.channel, broken))
         if self._source.refused_at_close and self._open_visit:
             self._done.discard(self._open_visit.mailbox)

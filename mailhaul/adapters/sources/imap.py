@@ -31,6 +31,7 @@ from .imap_listing import (
     ALL,
     FLAGGED_DELETED,
     OLD,
+    SEEN,
     UNDELETED,
     UNSEEN,
     Collect,
@@ -90,11 +91,11 @@ class ImapSource:
 
     # A daemon keeps thousands of them; a dictionary with so many names takes 1,500 octets.
     __slots__ = (
-        "_access", "_actions", "_ahead", "_counted", "_delimiter", "_expected", "_expunged",
-        "_found", "_identified", "_is_fresh", "_keeps", "_left", "_on_the_wire", "_refusals",
-        "_report", "_saved", "_server_texts", "_texts", "_total_at_select", "_uidvalidity",
-        "_with_marks", "channel", "leaves_unread", "mailbox", "refused_at_close", "remembers",
-        "timeout", "total",
+        "_access", "_actions", "_ahead", "_can_mark", "_counted", "_delimiter", "_expected",
+        "_expunged", "_found", "_identified", "_is_fresh", "_keeps", "_left", "_on_the_wire",
+        "_refusals", "_report", "_saved", "_server_texts", "_texts", "_total_at_select",
+        "_uidvalidity", "_with_marks", "channel", "leaves_unread", "mailbox", "refused_at_close",
+        "remembers", "timeout", "total",
     )  # fmt: skip
 
     reuses_uids = False
@@ -131,6 +132,7 @@ class ImapSource:
         self.channel, self._is_fresh = self._new_channel(), True
         self._refusals = Refusals()
         self._identified = self._counted = False
+        self._can_mark = True
         self.mailbox = ""
         self._on_the_wire: dict[str, bytes] = {}
         self._uidvalidity = 0
@@ -173,7 +175,9 @@ class ImapSource:
         ProtocolError and RuntimeFault.
         """
         left, self._left = self._left, False
-        if left and self._actions.under_way:
+        # After a failure other commands are outstanding, and nothing more is waited for.
+        under_way = [command for command, _ in self._actions.under_way]
+        if left and under_way and under_way == [*self.channel.machine.outstanding]:
             try:
                 await self._end_after_replies()
             except (ProtocolError, RuntimeFault):
@@ -268,7 +272,7 @@ class ImapSource:
         self._forget_mailbox()
         self.mailbox = mailbox
         self.total = self._uidvalidity = 0
-        self._counted = False
+        self._counted, self._can_mark = False, True
         command = imap.Select(self._wire_name(mailbox), read_only)
         done = await self._ask_known(lambda: self._select_and_search(command))
         if done.condition is not imap.Condition.OK:
@@ -278,8 +282,9 @@ class ImapSource:
                 f"{excerpt(done.text)}{mailbox_advice(done.text)}",
             )
         closed = done.code is not None and done.code.name == b"READ-ONLY"
-        # No message can be marked as \\Seen there, so the server will not record it.
-        self.remembers = not closed or read_only
+        # Where no message can be marked as \\Seen, or not permanently, the ledger has to record it.
+        lasts = self._can_mark or not self._keeps
+        self.remembers = read_only or (lasts and not closed)
         self._actions.read_only = closed
         self._actions.leaves_unread = self.leaves_unread
         if closed and not (read_only or self._keeps):
@@ -527,6 +532,8 @@ class ImapSource:
                 self._expunged += 1
             case imap.Status(_, code) if code and code.name == b"UIDVALIDITY":
                 self._uidvalidity = uidvalidity(code.arguments)
+            case imap.Status(_, code) if code and code.name == b"PERMANENTFLAGS":
+                self._can_mark = SEEN in code.arguments.lower()
             case imap.SaidBye(_, text):
                 # The connection ends next, and outstanding commands fail.
                 self.channel.failure = f"the server sent BYE: {excerpt(text)}"

@@ -136,6 +136,19 @@ def test_what_is_confirmed_together_is_recorded_as_what_was_done(tmp_path: Path)
     assert len(world.delivered) == 2
 
 
+def test_after_a_failure_replies_that_were_left_are_not_waited_for(tmp_path: Path) -> None:
+    world = World(tmp_path, Script({1: MESSAGE}))
+    world.script.answers["UID STORE"] = b""
+    world.fails()
+    world.script.messages[2] = MESSAGE
+    # The reply to UID EXPUNGE comes first, while the size of the pending message is requested.
+    assert world.fails().code is ExitCode.PROTOCOL
+    world.script.answers.clear()
+    world.poll()
+    assert world.script.messages == {}
+    assert len(world.delivered) == 2
+
+
 @pytest.mark.parametrize("again", ["INBOX", "inbox"])
 def test_a_folder_that_is_named_twice_is_visited_once(tmp_path: Path, again: str) -> None:
     world = World(tmp_path, Script({1: MESSAGE}))

@@ -204,3 +204,13 @@ def test_a_mailbox_that_is_not_there_for_a_good_login_is_explained(
     assert "User is authenticated but not connected.; the login is good, but" in failure
     assert "IMAP is switched off for the mailbox" in failure
     assert "the token is that of another user" in failure
+
+
+def test_where_marks_do_not_last_the_ledger_records_what_was_read(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    flags = b"* OK [PERMANENTFLAGS (\\Answered \\Deleted)] limited\r\n"
+    selected = b"* 1 EXISTS\r\n" + flags + b"* OK [UIDVALIDITY 1] ok\r\nTAG OK done\r\n"
+    world.script.answers |= {"SELECT": selected, "UID STORE": b"TAG OK for this session\r\n"}
+    assert world.poll(keep=True) is ExitCode.SUCCESS
+    assert world.poll(keep=True) is ExitCode.NOMAIL
+    assert len(world.delivered) == 1
