@@ -137,16 +137,16 @@ def test_what_is_confirmed_together_is_recorded_as_what_was_done(tmp_path: Path)
 
 
 def test_after_a_failure_replies_that_were_left_are_not_waited_for(tmp_path: Path) -> None:
-    world = World(tmp_path, Script({1: MESSAGE}))
+    world = World(tmp_path, Script({1: MESSAGE, 2: MESSAGE}))
     world.script.answers["UID STORE"] = b""
     world.fails()
-    world.script.messages[2] = MESSAGE
-    # The reply to UID EXPUNGE comes first, while the size of the pending message is requested.
+    world.script.messages[3] = MESSAGE
+    # The reply to UID EXPUNGE comes first, while the sizes of the pending ones are requested.
     assert world.fails().code is ExitCode.PROTOCOL
     world.script.answers.clear()
     world.poll()
     assert world.script.messages == {}
-    assert len(world.delivered) == 2
+    assert len(world.delivered) == 3
 
 
 @pytest.mark.parametrize("again", ["INBOX", "inbox"])
