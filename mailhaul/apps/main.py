@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from ..adapters.config.caller import Caller, find_caller
 from ..adapters.config.errors import ConfigErrors, ConfigRefused
@@ -19,6 +19,9 @@ from .polls.inherited import current_folder, is_wanted, reset_inherited_state
 from .polls.interrupted import Interrupted, SignalHandler, place_of
 from .polls.lines import Lines, program_name, write
 from .polls.pidfile import default_pidfile, running
+
+if TYPE_CHECKING:
+    from .polls.logs import LogLines
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -131,13 +134,17 @@ def run_once(configuration: Configuration, caller: Caller, lines: Lines) -> Exit
     from .cli.once import poll_all
 
     end_loading()
-    lines = log_of(configuration, lines) or lines
+    log = log_of(configuration, lines)
+    lines = log or lines
     # Ending the run is safe at any time; see docs/promise.md. Only tokens have to be stored first.
     handler = SignalHandler()
     for number in filter(is_wanted, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)):
         signal.signal(number, handler)
     code = poll_all(configuration, caller, lines, handler.hold)
     lines.detail(f"normal termination, status {int(code)}")
+    if log:
+        # Python 3.13 would complain at the exit about lines that a full disk has not taken.
+        log.close()
     return code
 
 
@@ -174,7 +181,7 @@ def start_daemon(
         pidfile.release()
 
 
-def log_of(configuration: Configuration, lines: Lines) -> Lines | None:
+def log_of(configuration: Configuration, lines: Lines) -> LogLines | None:
     """Return the lines that the settings ask for, or None for plain lines on the terminal."""
     settings = configuration.globals
     if not (settings.logfile or settings.syslog or settings.jsonlog):

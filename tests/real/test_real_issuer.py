@@ -28,6 +28,7 @@ from .mailhaul import Run, mailhaul
 from .servers.aiosmtp import AioSmtp
 from .servers.certificates import Certificates
 from .servers.dovecot_oauth import DovecotOAuth
+from .servers.dovecot_settings import has_new_settings
 from .servers.issuer import CODE, DESKTOP, DESKTOP_WITH_SECRET, DEVICE, REFRESH, SERVICE, Issuer
 from .servers.issuer_client import REDIRECT, IssuerClient
 from .servers.web_user import WebUser
@@ -149,6 +150,8 @@ def test_an_issuer_in_trouble_is_no_refusal(
     owner: str,
     tmp_path: Path,
 ) -> None:
+    if has_new_settings():
+        pytest.skip("Dovecot 2.4 says AUTHENTICATIONFAILED when the issuer answers it with 500")
     token = client.by_code(owner)["access_token"]
     issuer.fail(500, endpoint="introspection", times=10)
     run = haul(dovecot_oauth, certificates, tmp_path, owner, token)

@@ -163,7 +163,7 @@ def lines_for(
     syslog: bool,
     json: bool = False,
     program: str = PROGRAM,
-) -> Lines | None:
+) -> LogLines | None:
     """Return the lines for a log file, syslog or JSON; None for plain lines on the terminal.
 
     A log file wins over syslog. Raises PollFailed (UNDEFINED) if it cannot be written.
@@ -178,7 +178,7 @@ def lines_for(
     return kind() if json else None
 
 
-def logged(configuration: Configuration, lines: Lines) -> Lines | None:
+def logged(configuration: Configuration, lines: Lines) -> LogLines | None:
     """Return the lines of the log that the settings ask for; None if its file does not exist."""
     settings = configuration.globals
     if settings.logfile and not os.path.exists(settings.logfile):
