@@ -53,12 +53,11 @@ async def settle_copies(
     """Delete or mark messages that were delivered from another folder."""
     action = account.action
     records = page.reading()
-    await note_confirmed(source, page, action, by_ledger=by_ledger)
     # The promise: the delivery was recorded when the sink accepted it, and is on the disk now.
     await LedgerCall(lambda: records.accept_copies(copies, action))
     await LedgerCall(page.make_durable)
     source.perform(action, [one.uid for one in copies])
     await source.finish()
-    await note_confirmed(source, page, action, by_ledger=by_ledger)
+    await note_confirmed(source, page, by_ledger=by_ledger)
     text = f"{source.channel.peer}: {len(copies)} message(s) were delivered from another folder"
     report(Remark(text, error=False))

@@ -314,15 +314,20 @@ class Ferry:
         if missing.again:
             self._waiting.append(self._asked[0])
             return
+        server, size = self._source.channel.peer, self._asked[0].size
+        if missing.rests:
+            # It can probably be read, so no failure of it is counted. But if a server says so of
+            # one message each time, that one has to come last, or the others would never arrive.
+            why = f"{server}: the server sends no message now: {missing.reason}"
+            await LedgerCall(lambda: self._page.unreadable(missing.uid, size, why, counted=False))
+            raise PollFailed(ExitCode.SERVBUSY, why)
         self._tried.add(missing.uid)
         self._tally.unreadable += 1
-        server = self._source.channel.peer
         why = f"{server}: message {format_uid(missing.uid)} cannot be read: {missing.reason}"
         aborts = self._account.retrieve_error is OnRetrieveError.ABORT
         if not aborts:
             self._report(Remark(why, error=True))
         if self._account.retrieve_error is not OnRetrieveError.MARKSEEN:
-            size = self._asked[0].size
             failures = await LedgerCall(lambda: self._page.unreadable(missing.uid, size, why))
             await set_aside_if_stuck(self._page, self._report, self._tally, missing.uid, failures)
             if aborts:

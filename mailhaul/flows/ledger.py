@@ -191,8 +191,11 @@ class Page(Protocol):
         """
         ...
 
-    def unreadable(self, uid: Uid, size: int, why: str) -> Failures:
-        """Record that the server did not send the message; the result of an earlier offer stays."""
+    def unreadable(self, uid: Uid, size: int, why: str, *, counted: bool = True) -> Failures:
+        """Record that the server did not send the message; the result of an earlier offer stays.
+
+        If the failure is not ``counted``, it never sets the message aside.
+        """
         ...
 
     def set_aside(self, uid: Uid) -> None:

@@ -161,8 +161,6 @@ async def delete_expired(
     same = expired.same
     if not same:
         return False
-    # What was confirmed before this is not a deletion.
-    await note_confirmed(source, page, account.action, by_ledger=by_ledger)
     # The promise: the ledger has the decision durably before the server is asked, so that a later
     # poll completes it, and it deletes only what it can still recognize.
     messages = [Listed(one.uid, one.size) for one in same]
@@ -170,7 +168,7 @@ async def delete_expired(
     await LedgerCall(page.make_durable)
     source.perform(Action.DELETE, [one.uid for one in same])
     await source.finish()
-    await note_confirmed(source, page, Action.DELETE, by_ledger=by_ledger)
+    await note_confirmed(source, page, by_ledger=by_ledger)
     left = max(0, expired.due - len(same))
     later = f"; {left} more follow in the next polls" if left and not expired.held else ""
     text = (

@@ -132,12 +132,14 @@ class Unavailable(Record):
     """This message cannot be read now: it is gone, or the server refuses to send it.
 
     ``again`` is true if the text received may be incomplete. The message should then be requested
-    once more; the source will use another command.
+    once more; the source will use another command. With ``rests`` the server sends no message at
+    all now, as far as its words tell.
     """
 
     uid: Uid
     reason: str
     again: bool = False
+    rests: bool = False
 
 
 Part = MessageStart | MessageChunk | MessageEnd | Unavailable
@@ -258,8 +260,8 @@ class Source(Protocol):
         """Ask the server to delete or mark these messages."""
         ...
 
-    def confirmed(self) -> Sequence[Uid]:
-        """Return the UIDs for which ``perform`` has been confirmed. Each is returned once.
+    def confirmed(self, action: Action) -> Sequence[Uid]:
+        """Return the UIDs for which this action has been confirmed. Each is returned once.
 
         Some servers confirm only at the end of the connection: call it again after ``close``.
         """

@@ -298,9 +298,8 @@ class Verdicts:
 
     async def note_confirmed(self) -> None:
         """Record what the server has confirmed."""
-        action = self._account.action
         remembers = self._by_ledger or self._account.delete_after > 0
-        await note_confirmed(self._source, self._page, action, by_ledger=remembers)
+        await note_confirmed(self._source, self._page, by_ledger=remembers)
 
     async def save(self) -> None:
         """Wait for the verdicts and sync the ledger: the poll failed, the sink may still accept."""

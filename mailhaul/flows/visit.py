@@ -256,7 +256,7 @@ class Visit:
     async def leave(self) -> None:
         """Record what the server confirmed at the end of the session. Call it after the close."""
         if self.page:
-            await self._note_confirmed(self.page, self._account.action)
+            await self._note_confirmed(self.page)
 
     async def count_failure(self, message: Listed, why: str) -> None:
         """Count a failure of this message: the session broke while it was requested or read."""
@@ -268,8 +268,8 @@ class Visit:
             tally = self._progress.tally
             await set_aside_if_stuck(page, self._report, tally, message.uid, failures)
 
-    async def _note_confirmed(self, page: Page, action: Action) -> None:
-        await note_confirmed(self._source, page, action, by_ledger=self._remembers)
+    async def _note_confirmed(self, page: Page) -> None:
+        await note_confirmed(self._source, page, by_ledger=self._remembers)
 
     async def _open_page(self, uidvalidity: int) -> Page:
         account, sink, key = self._account.name, self._sink_name, self._key
@@ -562,7 +562,7 @@ class Visit:
                     await LedgerCall(partial(page.count_tries, uids, count))
                     self._source.perform(action, uids)
                     await self._source.finish()
-                    await self._note_confirmed(page, action)
+                    await self._note_confirmed(page)
         return more
 
     async def _confirmed_same(

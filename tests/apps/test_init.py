@@ -528,7 +528,7 @@ def test_a_trial_login_counts_the_messages_and_changes_nothing(
         arguments = (JOE, "--host", f"localhost:{port}", "--protocol", protocol)
         run = Run(tmp_path, *arguments, answers=[SECRET], log_in=try_login)
         assert "The login works: 2 messages in INBOX" in run.run()
-        answers = ["wrong-one", "", "b", "", "c"]
+        answers = ["wrong-one", "", "wrong-two", "", "wrong-three"]
         wrong = Run(tmp_path, *arguments, "-f", "x", answers=answers, log_in=try_login)
         assert wrong.fail().code is ExitCode.AUTHFAIL
     assert [one.flags for one in mailbox.messages] == [set(), set()]

@@ -80,7 +80,7 @@ class Script:
         self.timeout = 1.0
         self.total = 3
         self.parts: deque[Part | Exception] = deque()
-        self.done: list[Uid] = []
+        self.done: dict[Action, list[Uid]] = {action: [] for action in Action}
         self.replace: dict[Uid, list[Part | Exception]] = {}
 
     def request(self, message: Listed) -> None:
@@ -106,10 +106,10 @@ class Script:
             self.world.step(action.value, uid)
             if action is Action.DELETE:
                 self.world.server.remove(uid)
-            self.done.append(uid)
+            self.done[action].append(uid)
 
-    def confirmed(self) -> Sequence[Uid]:
-        done, self.done = self.done, []
+    def confirmed(self, action: Action) -> Sequence[Uid]:
+        done, self.done[action] = self.done[action], []
         return done
 
     async def finish(self, *, may_close: bool = False) -> None:
@@ -313,7 +313,7 @@ class Rows:
         self.world.rows[uid] = "rejected"
         return self.world.failures
 
-    def unreadable(self, uid: Uid, size: int, why: str) -> Failures:
+    def unreadable(self, uid: Uid, size: int, why: str, *, counted: bool = True) -> Failures:
         return self.world.failures
 
     def set_aside(self, uid: Uid) -> None:

@@ -282,6 +282,17 @@ def test_an_oversized_message_stays_or_goes_as_the_user_says(tmp_path: Path) -> 
     assert subjects(world) == [b"1", b"2", b"3"]
 
 
+def test_a_message_that_was_deleted_unread_does_not_count_as_read(tmp_path: Path) -> None:
+    world = make(tmp_path, 0, uids=[b"x", b"x"])
+    world.mailbox.append(text(1, 3000))
+    run(world, keep=True, limit=1000, limitflush=True)
+    assert left(world) == []
+    # A server may give its unique id to another message.
+    world.mailbox.append(text(2, 3000))
+    run(world, keep=True)
+    assert subjects(world) == [b"2"]
+
+
 def test_a_message_that_the_sink_refuses_stays(tmp_path: Path) -> None:
     world = make(tmp_path)
     refusals = iter([None, Reply(550, (b"no",)), None])

@@ -400,10 +400,11 @@ class SqlPage:
 
         return self._ledger.write(record)
 
-    def unreadable(self, uid: Uid, size: int, why: str) -> Failures:
+    def unreadable(self, uid: Uid, size: int, why: str, *, counted: bool = True) -> Failures:
         """Record that the server did not send the message; the result of an earlier offer stays.
 
         A sink may have accepted the message before a kill, and must find it again by its name.
+        If the failure is not ``counted``, the message only comes last after a second one.
         """
 
         def record(db: Statements) -> Failures:
@@ -411,7 +412,7 @@ class SqlPage:
             state = after(row.state, Life.unreadable)
             if state in NOT_READ_AGAIN:
                 return Failures(row.tries, 0)
-            return self._fail(db, row, state, why, row.recipients, counted=True)
+            return self._fail(db, row, state, why, row.recipients, counted=counted)
 
         return self._ledger.write(record)
 

@@ -201,10 +201,10 @@ class ImapSource:
         anything, ``%`` anything within one level (RFC 3501, 6.3.8); ``\\Sent`` and the like are
         special uses (RFC 6154, 2). Without any of them the server is not asked.
         """
-        if not any(map(is_pattern, wanted)):
-            return wanted
         found: dict[bytes, str] = {}
-        others = {canonical(self._wire_name(name)) for name in elsewhere}
+        others = set[bytes]()
+        if any(map(is_pattern, wanted)):
+            others.update(canonical(self._wire_name(name)) for name in elsewhere)
         for name in wanted:
             for mailbox in await self._matching(name) if is_pattern(name) else [name]:
                 wire = canonical(self._wire_name(mailbox))
@@ -566,11 +566,8 @@ class ImapSource:
             case imap.Fetched():
                 self._texts.end_response(event)
             case imap.Completed(imap.UidFetch(uids), condition, _, text):
-                if condition is not imap.Condition.OK and self._server_texts.throttled:
-                    # The message can be read: no failure of it is counted.
-                    problem = f"the server sends no message now: {excerpt(text)}"
-                    raise PollFailed(ExitCode.SERVBUSY, f"{self.channel.peer}: {problem}")
-                self._texts.end_command(int(uids), condition, excerpt(text))
+                rests = self._server_texts.throttled
+                self._texts.end_command(int(uids), condition, excerpt(text), rests=rests)
             case imap.Completed(imap.UidStore() | imap.UidExpunge()):
                 self._actions.answered(event)
             case _:
@@ -587,9 +584,9 @@ class ImapSource:
         """Ask the server to delete or mark these messages, after the earlier commands."""
         self._actions.perform(action, [int(uid) for uid in uids])
 
-    def confirmed(self) -> Sequence[int]:
-        """Return the UIDs for which the server has done the action. Each is returned once."""
-        return self._actions.confirmed()
+    def confirmed(self, action: Action) -> Sequence[int]:
+        """Return the UIDs for which the server has done this action. Each is returned once."""
+        return self._actions.confirmed(action)
 
     async def finish(self, *, may_close: bool = False) -> None:
         """Wait for all replies; then retry refused actions in another form, and expunge.

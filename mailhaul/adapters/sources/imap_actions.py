@@ -44,9 +44,10 @@ class Actions:
     __slots__ = (
         "_again",
         "_channel",
-        "_confirmed",
+        "_deleted",
         "_failed",
         "_flagged",
+        "_marked",
         "_refusals",
         "_report",
         "leaves_unread",
@@ -62,7 +63,8 @@ class Actions:
         self._refusals = refusals
         # Empty on most connections of a daemon, where a set of its own would take 216 octets.
         self._flagged: frozenset[int] = NO_UIDS
-        self._confirmed: list[int] = []
+        self._deleted: list[int] = []
+        self._marked: list[int] = []
         self._failed: frozenset[int] = NO_UIDS
         self._again: list[tuple[Action, tuple[int, ...]]] = []
 
@@ -75,19 +77,20 @@ class Actions:
     def perform(self, action: Action, uids: Sequence[int]) -> None:
         """Ask the server to delete or mark these messages, after the earlier commands."""
         if (self.read_only or self.leaves_unread) and action is Action.MARK:
-            self._confirmed += uids
+            self._marked += uids
             return
-        deletes = action is Action.DELETE
         flags, silent = FLAGS[action], SILENT
         if self._refusals.store:
             flags, silent = FEWER_FLAGS[action], b""
         for start in range(0, len(uids), ACTION_SIZE):
             some = uids[start : start + ACTION_SIZE]
             self._send(imap.UidStore(imap.uid_set(some), b"+FLAGS" + silent, flags), some)
-            if deletes and not self.expunges_all:
-                self._send(imap.UidExpunge(imap.uid_set(some)), some)
-            elif deletes:
+            if action is Action.MARK:
+                continue
+            if self.expunges_all:
                 self._flagged |= {*some}
+            else:
+                self._send(imap.UidExpunge(imap.uid_set(some)), some)
 
     def _send(self, command: imap.Command, uids: Sequence[int]) -> None:
         self._channel.machine.send(command)
@@ -104,7 +107,8 @@ class Actions:
         if last:
             # Flagged messages are not expunged yet; if the connection breaks, they stay pending.
             unsure = self._failed | self._flagged
-            self._confirmed += [uid for uid in uids if uid not in unsure]
+            confirmed = self._deleted if deletes(command) else self._marked
+            confirmed += [uid for uid in uids if uid not in unsure]
 
     def _refused(self, command: imap.Command, uids: tuple[int, ...], done: imap.Completed) -> None:
         """Record a refusal; ``retry_refused`` tries another form if there is one."""
@@ -115,7 +119,7 @@ class Actions:
             return
         self._failed |= {*uids}
         if isinstance(command, imap.UidStore) and command.operation.endswith(SILENT):
-            action = Action.DELETE if rb"\Deleted" in command.flags else Action.MARK
+            action = Action.DELETE if deletes(command) else Action.MARK
             self._again.append((action, uids))
             self._refusals.store = True
         else:
@@ -138,9 +142,12 @@ class Actions:
             self._flagged -= {*uids}
             self.perform(action, uids)
 
-    def confirmed(self) -> Sequence[int]:
-        """Return the UIDs for which the server has done the action. Each is returned once."""
-        confirmed, self._confirmed = self._confirmed, []
+    def confirmed(self, action: Action) -> Sequence[int]:
+        """Return the UIDs for which the server has done this action. Each is returned once."""
+        if action is Action.DELETE:
+            confirmed, self._deleted = self._deleted, []
+        else:
+            confirmed, self._marked = self._marked, []
         return confirmed
 
     async def expunge(
@@ -167,6 +174,11 @@ class Actions:
             return
         done = await ask(imap.Expunge())
         if done.condition is imap.Condition.OK:
-            self._confirmed += sorted(flagged)
+            self._deleted += sorted(flagged)
         else:
             self._report_error(len(flagged), done)
+
+
+def deletes(command: imap.Command) -> bool:
+    """Whether a command of ``Actions`` belongs to a deletion."""
+    return not isinstance(command, imap.UidStore) or rb"\Deleted" in command.flags

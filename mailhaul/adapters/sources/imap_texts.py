@@ -186,8 +186,13 @@ class Texts:
         text.evidence.add_response(event, again=text.sections is TWO_PIECES)
         text.marks = marks_of(event) or text.marks
 
-    def end_command(self, uid: int, condition: imap.Condition, why: str) -> None:
-        """Take the tagged reply: only now the message is complete, or unavailable."""
+    def end_command(
+        self, uid: int, condition: imap.Condition, why: str, *, rests: bool = False
+    ) -> None:
+        """Take the tagged reply: only now the message is complete, or unavailable.
+
+        With ``rests`` the server sends no message now.
+        """
         text = self._asked.get(uid)
         if text is None or text.is_over:
             return
@@ -195,7 +200,7 @@ class Texts:
         text.is_over = condition is not imap.Condition.OK or text.answered == len(text.sections)
         if condition is not imap.Condition.OK:
             self._doubted.pop(uid, None)
-            text.parts.append(Unavailable(uid, why))
+            text.parts.append(Unavailable(uid, why, rests=rests))
         elif text.is_over:
             text.parts.append(self._conclude(text))
 

@@ -76,6 +76,7 @@ class Pop3Source(Pop3Maildrop):
         self._doubtful = DoubtfulTexts()
         self._marked: list[Uid] = []
         self._deleted: list[Uid] = []
+        self._removed: list[Uid] = []
 
     # Disconnecting
 
@@ -96,7 +97,7 @@ class Pop3Source(Pop3Maildrop):
             ):
                 reply = await self._quit()
                 if reply.positive and not reply.doubtful:
-                    self._marked += self._deleted
+                    self._removed += self._deleted
                 elif self._deleted:
                     self._report_error(
                         f"the server did not remove all messages: {excerpt(reply.text)}"
@@ -360,9 +361,12 @@ class Pop3Source(Pop3Maildrop):
         else:
             self._report_error(f"the server does not delete a message: {excerpt(reply.text)}")
 
-    def confirmed(self) -> Sequence[Uid]:
+    def confirmed(self, action: Action) -> Sequence[Uid]:
         """Return the UIDs that are settled, each once: deletions only after a successful QUIT."""
-        confirmed, self._marked = self._marked, []
+        if action is Action.DELETE:
+            confirmed, self._removed = self._removed, []
+        else:
+            confirmed, self._marked = self._marked, []
         return confirmed
 
     async def finish(self, *, may_close: bool = False) -> None:

@@ -136,6 +136,7 @@ def test_a_new_key_is_put_before_the_old_one(machines: tuple[Machine, Machine]) 
         (b"short", 0o600, "line 1 is not a key"),
         (KEY, 0o644, "chmod 600"),
     ],
+    ids=["missing", "empty", "short", "open to others"],
 )
 def test_a_key_file_that_cannot_be_used_is_named(
     machines: tuple[Machine, Machine], content: bytes | None, mode: int, words: str

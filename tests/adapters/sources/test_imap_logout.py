@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mailhaul.adapters.ledger.store import SqliteLedger
 from mailhaul.adapters.login.access import Access, TlsMode
 from mailhaul.adapters.login.imap import LOGOUT_SECONDS
 from mailhaul.adapters.sources.imap import ImapSource
@@ -13,6 +15,7 @@ from mailhaul.apps.polls.server_places import ServerPlaces, ServerSlot
 from mailhaul.flows.account import Action
 from mailhaul.flows.outcome import ExitCode, ServerRefused
 from mailhaul.flows.requests import TimedOut, Trust
+from mailhaul.flows.source import Listed
 from mailhaul.protocols.errors import ProtocolError
 from mailhaul.protocols.secret import Secret
 from mailhaul.runtimes.simulated import Simulation
@@ -58,7 +61,7 @@ class Session:
 def test_logout_goes_along_with_the_last_deletion(tmp_path: Path) -> None:
     session = Session(tmp_path)
     assert session.end() == pytest.approx(ROUND_TRIP, abs=0.5)
-    assert session.source.confirmed() == [1]
+    assert session.source.confirmed(Action.DELETE) == [1]
     assert session.world.script.heard[-1].endswith(b" LOGOUT")
 
 
@@ -70,7 +73,7 @@ def test_without_a_deletion_only_the_reply_to_logout_is_waited_for(tmp_path: Pat
 def test_before_further_requests_replies_are_waited_for(tmp_path: Path) -> None:
     session = Session(tmp_path)
     assert session.end(may_close=False) == pytest.approx(2 * ROUND_TRIP, abs=0.5)
-    assert session.source.confirmed() == [1]
+    assert session.source.confirmed(Action.DELETE) == [1]
 
 
 def test_a_server_that_does_not_answer_logout_delays_the_end_for_a_short_time(
@@ -79,7 +82,7 @@ def test_a_server_that_does_not_answer_logout_delays_the_end_for_a_short_time(
     session = Session(tmp_path)
     session.world.script.answers["LOGOUT"] = b""
     assert session.end() == pytest.approx(ROUND_TRIP + LOGOUT_SECONDS, abs=1)
-    assert session.source.confirmed() == [1]
+    assert session.source.confirmed(Action.DELETE) == [1]
 
 
 @pytest.mark.parametrize("command", ["UID STORE", "UID EXPUNGE"])
@@ -88,11 +91,11 @@ def test_what_is_refused_at_the_end_needs_another_session(tmp_path: Path, comman
     session.world.script.answers[command] = NO
     session.end()
     assert session.source.refused_at_close
-    assert session.source.confirmed() == []
+    assert session.source.confirmed(Action.DELETE) == []
     session.world.script.answers.clear()
     session.end()
     assert not session.source.refused_at_close
-    assert session.source.confirmed() == [1]
+    assert session.source.confirmed(Action.DELETE) == [1]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +106,7 @@ def test_a_deletion_without_a_reply_is_not_confirmed(tmp_path: Path, logout: byt
     session.world.script.answers |= {"UID EXPUNGE": b"", "LOGOUT": logout}
     with pytest.raises((ProtocolError, TimedOut)):
         session.end()
-    assert session.source.confirmed() == []
+    assert session.source.confirmed(Action.DELETE) == []
 
 
 def test_a_poll_settles_in_a_second_session_what_was_refused_at_the_end_of_the_first(
@@ -116,6 +119,31 @@ def test_a_poll_settles_in_a_second_session_what_was_refused_at_the_end_of_the_f
     assert len(world.heard(b"LOGOUT")) == 2
     assert world.poll() is ExitCode.NOMAIL
     assert len(world.delivered) == 1
+
+
+def test_what_is_confirmed_together_is_recorded_as_what_was_done(tmp_path: Path) -> None:
+    world = World(tmp_path, Script({1: MESSAGE}))
+    options: dict[str, Any] = {"keep": True, "by_ledger": True}
+    world.poll(**options)
+    ledger = SqliteLedger(str(tmp_path / "ledger.db"))
+    ledger.page("joe@server", "sink", "INBOX", 1).delete_unread([Listed(1, len(MESSAGE))])
+    ledger.close()
+    world.script.messages[2] = MESSAGE
+    # The reply to the mark of the new message is left to the requests for the deletion.
+    world.poll(**options)
+    assert [*world.script.messages] == [2]
+    assert world.poll(**options) is ExitCode.NOMAIL
+    assert len(world.delivered) == 2
+
+
+@pytest.mark.parametrize("again", ["INBOX", "inbox"])
+def test_a_folder_that_is_named_twice_is_visited_once(tmp_path: Path, again: str) -> None:
+    world = World(tmp_path, Script({1: MESSAGE}))
+    other = b"* 0 EXISTS\r\n* OK [UIDVALIDITY 2] ok\r\nTAG OK done\r\n"
+    world.script.answers['SELECT "Other"'] = other
+    assert world.poll(mailboxes=("INBOX", "Other", again)) is ExitCode.SUCCESS
+    assert world.script.messages == {}
+    assert world.heard(b"SELECT") == [b'SELECT "INBOX"', b'SELECT "Other"']
 
 
 def test_a_server_that_has_refused_connections_keeps_the_place_until_the_end() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -106,6 +106,24 @@ def test_a_refusal_of_one_message_without_a_time_is_no_rest(runs: Runs) -> None:
         assert runs.arrived() == 2
         runs.run(server.port)
         assert server.visits > 1
+
+
+@pytest.mark.parametrize("words", [BACKOFF, OVERQUOTA], ids=["a named time", "OVERQUOTA"])
+def test_a_rest_that_is_wanted_for_one_message_each_time_holds_up_no_others(
+    runs: Runs, words: bytes
+) -> None:
+    texts = [message(n) for n in (1, 2, 3)]
+    earlier = "UPDATE message SET since = since - 99, tried = tried - 99 WHERE tried"
+    with ScriptedImap(*texts, answers={"UID FETCH 1": words}) as server:
+        for _ in range(3):
+            assert runs.run(server.port) is ExitCode.SERVBUSY
+            with closing(runs.ledger()) as ledger:
+                ledger.write(lambda db: db.execute("DELETE FROM rest"))
+                ledger.write(lambda db: db.execute(earlier))
+        assert [*server.mailbox] == [1]
+        server.answers.clear()
+        assert runs.run(server.port) is ExitCode.SUCCESS
+        assert not server.mailbox
 
 
 @pytest.mark.parametrize(

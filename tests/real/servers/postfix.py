@@ -1,7 +1,7 @@
 """A private Postfix: an SMTP listener with the defaults of smtpd, and ``sendmail -bs``.
 
-What main.cf sets is where mail is delivered; how smtpd reads it is left as it comes
-(of interest here: smtpd_forbid_bare_newline is off in 3.7). Everybody at DOMAINS has mail.
+What main.cf sets is where mail is delivered. How smtpd reads it is left as it comes, except that
+smtpd_forbid_bare_newline is off in every version, as it is in 3.7. Everybody at DOMAINS has mail.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ virtual_mailbox_domains = {domains}
 virtual_mailbox_base = {base}
 virtual_mailbox_maps = static:{box}/
 virtual_mailbox_limit = 0
+smtpd_forbid_bare_newline = no
 virtual_uid_maps = static:{vmail}
 virtual_gid_maps = static:{vmail}
 """
@@ -88,6 +89,8 @@ class Postfix:
         self.root.make_folder(f"{QUEUE}/public", "postfix", 0o710, "postdrop")
         self.root.make_folder(f"{QUEUE}/pid", "root")
         self.root.make_folder("/var/lib/postfix", "postfix")
+        # Without it postlogd complains to itself, and all wait for it.
+        self.root.make_folder(LOG.rpartition("/")[0], "root")
         self.root.make_folder(BOX.rpartition("/")[0], "vmail")
 
     @contextmanager
