@@ -25,6 +25,7 @@ from .worker import Worker, worker_name
 
 if TYPE_CHECKING:
     from ...flows.ledger import Lock
+    from ..ledger.page import SqlPage
     from ..ledger.statements import Statements
 
 T = TypeVar("T")
@@ -199,9 +200,9 @@ class PostgresLedger(SqlLedger):
         """Return the UID that is stored in this form."""
         return from_column(uid)
 
-    def page(self, account: str, sink: str, mailbox: str, uidvalidity: int) -> PostgresPage:  # type: ignore[override]  # the same methods, with UIDs
-        """Return the page for one mailbox."""
-        return PostgresPage(super().page(account, sink, mailbox, uidvalidity))
+    def with_uids(self, page: SqlPage) -> PostgresPage:
+        """Return a page that takes UIDs as they are."""
+        return PostgresPage(page)
 
     def resemblance(self, relative: Relative, listed: Sequence[Listed]) -> Resemblance:
         """Compare a part of a listing with the records of such a mailbox."""
