@@ -134,6 +134,13 @@ class SqlLedger:
         """Return what makes everything durable. Equal calls of several polls can be combined."""
         return self.make_durable
 
+    def pin(self) -> None:
+        """Let every later call fail if the store was lost after the first one.
+
+        This is for a command that records something in several steps: what was recorded before
+        may be missing then.
+        """
+
     def close(self) -> None:
         """Close the store. The next call opens it again."""
         raise NotImplementedError

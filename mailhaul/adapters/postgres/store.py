@@ -87,6 +87,7 @@ class PostgresLedger(SqlLedger):
         self.worker: Worker | None = None
         """This process among those that use the store, once it has joined them."""
         self._fence = fence
+        self._pinned = False
         self._generation: int | None = None
         """The connection that holds what is not durable yet; with a fence, the first one."""
 
@@ -142,7 +143,7 @@ class PostgresLedger(SqlLedger):
 
     @property
     def _wanted(self) -> int | None:
-        return self._generation if self._fence else None
+        return self._generation if self._fence or self._pinned else None
 
     def make_durable(self) -> None:
         """Wait until everything committed is on the disk of the database server."""
@@ -151,13 +152,18 @@ class PostgresLedger(SqlLedger):
     def durable_call(self) -> Callable[[], None]:
         """Return what makes everything durable that was committed so far."""
         generation = self._generation
-        if self._fence is None:
+        if self._wanted is None:
             self._generation = None
         return Durable(self.database, generation)
+
+    def pin(self) -> None:
+        """Let every later call fail if another connection is open than at the first one."""
+        self._pinned = True
 
     def close(self) -> None:
         """Close the connection, and end as a worker."""
         if self._fence is None:
+            self._generation = None
             worker, self.worker = self.worker, None
             if worker is not None:
                 worker.stop()
