@@ -341,7 +341,7 @@ def test_what_was_seen_by_one_sink_alone_shows_within_3000_seeds(
 
     def by_sink(
         self: SqliteLedger, account: str, sink: str, mailbox: str, uidvalidity: int
-    ) -> SqlPage:
+    ) -> Page:
         return page(self, f"{account} {sink}", sink, mailbox, uidvalidity)
 
     monkeypatch.setattr(SqliteLedger, "page", by_sink)

@@ -30,7 +30,7 @@ from .page import COMPARED, PUT_OFF, SqlPage, in_parts, is_same_size, marks
 from .schema import VERSION, TooNew, find_or_make, prepare
 
 if TYPE_CHECKING:
-    from ...flows.ledger import Lock
+    from ...flows.ledger import Lock, Page
     from .statements import Statements
 
 T = TypeVar("T")
@@ -134,6 +134,13 @@ class SqlLedger:
         """Return what makes everything durable. Equal calls of several polls can be combined."""
         return self.make_durable
 
+    def pin(self) -> None:
+        """Let every later call fail if the store was lost after the first one.
+
+        This is for a command that records something in several steps: what was recorded before
+        may be missing then.
+        """
+
     def close(self) -> None:
         """Close the store. The next call opens it again."""
         raise NotImplementedError
@@ -170,7 +177,7 @@ class SqlLedger:
 
     # Mailboxes
 
-    def page(self, account: str, sink: str, mailbox: str, uidvalidity: int) -> SqlPage:
+    def page(self, account: str, sink: str, mailbox: str, uidvalidity: int) -> Page:
         """Return the page for one mailbox. The first call opens the file."""
         key = (stored(account), stored(mailbox), uidvalidity)
 
@@ -193,7 +200,11 @@ class SqlLedger:
                 is_renumbered=compared == COMPARED and this_compared != COMPARED,
             )
 
-        return self.write(open_page)
+        return self.with_uids(self.write(open_page))
+
+    def with_uids(self, page: SqlPage) -> Page:
+        """Return a page that takes UIDs as they are, from one for those that are stored."""
+        return page
 
     def knows(self, account: str) -> bool:
         """Whether the ledger has any record of an account."""

@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...flows.ledger import Relative
+from ...flows.ledger import Page, Relative
 from ..ledger.names import stored
-from ..ledger.page import SqlPage
 from ..ledger.schema import find_or_make
 from ..ledger.statements import Statements
 from ..ledger.store import MAILBOX, Rest, SqliteLedger
@@ -56,7 +55,7 @@ class StoreCopy(SqliteLedger):
         self._database = Database(url, self._look)
         self._copied: set[str] = set()
 
-    def page(self, account: str, sink: str, mailbox: str, uidvalidity: int) -> SqlPage:
+    def page(self, account: str, sink: str, mailbox: str, uidvalidity: int) -> Page:
         """Return the page for one mailbox."""
         self._copy(account)
         return super().page(account, sink, mailbox, uidvalidity)

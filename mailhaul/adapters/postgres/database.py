@@ -172,8 +172,8 @@ class Database:
         if generation is not None and (generation != self.generation or not self._connection):
             raise StoreFault(
                 self.url,
-                "the connection was lost during the poll; nothing more is deleted, and the next "
-                "poll goes on",
+                "the connection was lost meanwhile; nothing more is deleted, and the next poll or "
+                "run goes on",
                 lost=True,
             )
         return self._connection or self._open()

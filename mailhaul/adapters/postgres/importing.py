@@ -54,6 +54,7 @@ def import_ledger(path: str, ledger: PostgresLedger) -> Imported:
     may have changed since. So after a kill the same is done again. Raises LedgerFault.
     """
     source = LedgerCopy(path)
+    ledger.pin()
     try:
         accounts = source.write(
             lambda db: db.execute("SELECT DISTINCT account FROM mailbox ORDER BY 1").fetchall()

@@ -38,27 +38,14 @@ class PostgresPage:
     def __init__(self, page: SqlPage) -> None:
         self._page = page
         self.uidvalidity = page.uidvalidity
+        self.contents: Mapping[Uid, bytes] = {}
         self.make_durable = page.make_durable
+        self._note()
 
-    @property
-    def is_new(self) -> bool:
-        return self._page.is_new
-
-    @property
-    def was_put_off(self) -> bool:
-        return self._page.was_put_off
-
-    @property
-    def is_renumbered(self) -> bool:
-        return self._page.is_renumbered
-
-    @property
-    def contents(self) -> Mapping[Uid, bytes]:
-        return by_uid(self._page.contents)
-
-    @contents.setter
-    def contents(self, contents: Mapping[Uid, bytes]) -> None:
-        self._page.contents = by_column(contents)
+    def _note(self) -> None:
+        self.is_new = self._page.is_new
+        self.was_put_off = self._page.was_put_off
+        self.is_renumbered = self._page.is_renumbered
 
     def retention(self) -> PostgresRetention:
         return PostgresRetention(self._page.retention())
@@ -82,9 +69,11 @@ class PostgresPage:
 
     def mark_compared(self) -> None:
         self._page.mark_compared()
+        self._note()
 
     def put_off(self) -> None:
         self._page.put_off()
+        self._note()
 
     def keep_only(self, listing: Iterable[Sequence[Uid]]) -> None:
         self._page.keep_only(in_columns(listing))
@@ -96,6 +85,7 @@ class PostgresPage:
         return self._page.offer(to_column(uid), size)
 
     def accept(self, accepted: Sequence[Acceptance]) -> None:
+        self._page.contents = by_column(self.contents)
         self._page.accept([replace(one, uid=to_column(one.uid)) for one in accepted])
 
     def set_fingerprints(self, fingerprints: Mapping[Uid, bytes]) -> None:
@@ -104,8 +94,8 @@ class PostgresPage:
     def reject(self, uid: Uid, size: int, outcome: Outcome, fingerprint: bytes = b"") -> Failures:
         return self._page.reject(to_column(uid), size, outcome, fingerprint)
 
-    def unreadable(self, uid: Uid, size: int, why: str) -> Failures:
-        return self._page.unreadable(to_column(uid), size, why)
+    def unreadable(self, uid: Uid, size: int, why: str, *, counted: bool = True) -> Failures:
+        return self._page.unreadable(to_column(uid), size, why, counted=counted)
 
     def set_aside(self, uid: Uid) -> None:
         self._page.set_aside(to_column(uid))

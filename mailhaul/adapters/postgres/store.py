@@ -25,6 +25,7 @@ from .worker import Worker, worker_name
 
 if TYPE_CHECKING:
     from ...flows.ledger import Lock
+    from ..ledger.page import SqlPage
     from ..ledger.statements import Statements
 
 T = TypeVar("T")
@@ -86,6 +87,7 @@ class PostgresLedger(SqlLedger):
         self.worker: Worker | None = None
         """This process among those that use the store, once it has joined them."""
         self._fence = fence
+        self._pinned = False
         self._generation: int | None = None
         """The connection that holds what is not durable yet; with a fence, the first one."""
 
@@ -141,7 +143,7 @@ class PostgresLedger(SqlLedger):
 
     @property
     def _wanted(self) -> int | None:
-        return self._generation if self._fence else None
+        return self._generation if self._fence or self._pinned else None
 
     def make_durable(self) -> None:
         """Wait until everything committed is on the disk of the database server."""
@@ -150,13 +152,18 @@ class PostgresLedger(SqlLedger):
     def durable_call(self) -> Callable[[], None]:
         """Return what makes everything durable that was committed so far."""
         generation = self._generation
-        if self._fence is None:
+        if self._wanted is None:
             self._generation = None
         return Durable(self.database, generation)
+
+    def pin(self) -> None:
+        """Let every later call fail if another connection is open than at the first one."""
+        self._pinned = True
 
     def close(self) -> None:
         """Close the connection, and end as a worker."""
         if self._fence is None:
+            self._generation = None
             worker, self.worker = self.worker, None
             if worker is not None:
                 worker.stop()
@@ -199,9 +206,9 @@ class PostgresLedger(SqlLedger):
         """Return the UID that is stored in this form."""
         return from_column(uid)
 
-    def page(self, account: str, sink: str, mailbox: str, uidvalidity: int) -> PostgresPage:  # type: ignore[override]  # the same methods, with UIDs
-        """Return the page for one mailbox."""
-        return PostgresPage(super().page(account, sink, mailbox, uidvalidity))
+    def with_uids(self, page: SqlPage) -> PostgresPage:
+        """Return a page that takes UIDs as they are."""
+        return PostgresPage(page)
 
     def resemblance(self, relative: Relative, listed: Sequence[Listed]) -> Resemblance:
         """Compare a part of a listing with the records of such a mailbox."""

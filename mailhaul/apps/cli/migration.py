@@ -196,6 +196,7 @@ class Import:
         lists = list(self._lists)
         if not self._dry_run:
             link_usual_folder(self._folder, self._caller)
+        self._ledger.pin()
         try:
             matched = [self._record_list(one) for one in lists]
             if any(matched) and not self._dry_run:

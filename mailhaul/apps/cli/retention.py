@@ -78,6 +78,7 @@ def retention(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCod
         return ExitCode.SYNTAX
     folder = state_folder(caller, os.environ, configuration.globals)
     ledger = ledger_of(folder, configuration.globals)
+    ledger.pin()
     try:
         # Before the first poll there is no ledger file.
         rows = list(rows_of(chosen, ledger)) if ledger.exists() else []

@@ -33,7 +33,9 @@ def configured_ledger(rcfile: str, caller: Caller, lines: Lines) -> SqlLedger:
     Raises PollFailed.
     """
     settings = settings_in(rcfile, caller, lines)
-    return ledger_of(state_folder(caller, os.environ, settings), settings)
+    ledger = ledger_of(state_folder(caller, os.environ, settings), settings)
+    ledger.pin()
+    return ledger
 
 
 def settings_in(rcfile: str, caller: Caller, lines: Lines) -> GlobalSettings | None:

@@ -185,7 +185,11 @@ steps = st.one_of(
     st.tuples(listed, outcomes.filter(lambda one: not one.accepted), marks).map(
         lambda a: on_page(lambda page, _: page.reject(a[0].uid, a[0].size, a[1], a[2]))
     ),
-    listed.map(lambda a: on_page(lambda page, _: page.unreadable(a.uid, a.size, "why\udcff\0"))),
+    listed.map(
+        lambda a: on_page(
+            lambda page, _: page.unreadable(a.uid, a.size, "why\udcff\0", counted=bool(a.size))
+        )
+    ),
     uids.map(lambda a: on_page(lambda page, _: page.set_aside(a))),
     acceptances.map(lambda a: on_page(lambda page, _: page.accept(a))),
     st.builds(deduplicated, acceptances, st.dictionaries(uids, st.sampled_from((b"c1", b"c2")))),

@@ -106,6 +106,20 @@ def test_an_unfenced_ledger_does_not_vouch_for_a_connection_that_was_lost(
     ledger.close()
 
 
+def test_a_command_of_several_steps_ends_when_the_connection_was_lost(
+    postgres: Postgres, ledger: PostgresLedger
+) -> None:
+    ledger.pin()
+    accept(ledger, 1)
+    ledger.make_durable()
+    postgres.restart()
+    for call in (ledger.accounts, ledger.make_durable):
+        with pytest.raises(StoreFault, match="connection was lost"):
+            call()
+    ledger.close()
+    assert len(ledger.accounts()) == 1
+
+
 def test_between_polls_a_restart_is_not_noticed(
     postgres: Postgres, ledger: PostgresLedger, other: PostgresLedger
 ) -> None:

@@ -72,6 +72,25 @@ def test_an_entry_is_claimed_by_one_worker_at_a_time(ledger: PostgresLedger) -> 
         assert owners(ledger) == {JOE.name: two.id, ANN.name: one.id}
 
 
+def test_a_crash_of_the_database_gives_no_epoch_and_no_id_twice(
+    postgres: Postgres, ledger: PostgresLedger
+) -> None:
+    one = Worker(ledger.url, "here:1", ALWAYS)
+    one._register()
+    postgres.crash()
+    postgres.start()
+    assert one.beat()
+    found = claim(ledger.database, one.id, [JOE])
+    postgres.crash()
+    postgres.start()
+    ledger.close()
+    query = "SELECT owner, epoch FROM account"
+    there = ledger.database.write(lambda db: db.execute(query).fetchall())
+    assert there == [(one.id, found.epochs[JOE.name])]
+    assert one.beat()
+    one.stop()
+
+
 def test_a_worker_that_ends_frees_what_it_has(ledger: PostgresLedger) -> None:
     with worker(ledger.url) as one:
         claim(ledger.database, one.id, [JOE])
