@@ -105,7 +105,8 @@ class ReadingRecords:
         marked as new later is meant to be fetched again.
         """
         found: dict[bytes, int] = {}
-        since = int(self._ledger.clock()) - COPY_SECONDS
+        now = int(self._ledger.clock())
+        since = now - COPY_SECONDS
 
         def look(db: Statements) -> None:
             db.execute(
@@ -118,8 +119,9 @@ class ReadingRecords:
                 rows = db.execute(
                     "SELECT id, size FROM content"  # noqa: S608
                     " WHERE account = (SELECT account FROM mailbox WHERE id = ?)"
-                    f" AND sink = ? AND mailbox <> ? AND {those}",
-                    (self._mailbox, self._sink, self._mailbox, *values),
+                    # What was delivered later than now was recorded when the clock was wrong.
+                    f" AND sink = ? AND mailbox <> ? AND accepted <= ? AND {those}",
+                    (self._mailbox, self._sink, self._mailbox, now, *values),
                 )
                 found.update(dict(rows.fetchall()))
 
