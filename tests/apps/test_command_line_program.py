@@ -90,6 +90,9 @@ def test_if_all_entries_are_skipped_a_run_says_so(tmp_path: Path) -> None:
     )
     done = mailhaul(tmp_path, "-s", rc=rc)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    said = mailhaul(tmp_path, "-V", rc=rc).stdout
+    assert said.endswith("\nPolled only when named (skip): mail.example.org\n")
+    assert "is missing" not in said
 
 
 def test_a_missing_password_is_prompted_for_only_on_a_terminal(tmp_path: Path) -> None:
