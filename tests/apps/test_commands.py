@@ -202,7 +202,7 @@ def test_arguments_that_cannot_be_meant_are_followed_by_the_synopsis(
     assert out == ""
     first, *rest = err.splitlines()
     assert first == 'mailhaul: ledger: invalid arguments: "rename one"'
-    assert rest[0] == "mailhaul: usage: mailhaul ledger [list] [--json]"
-    assert len(rest) == 3
+    assert rest[0] == "mailhaul: usage: mailhaul ledger [list] [--json] [-f FILE]"
+    assert len(rest) == 4
     assert main(["login"]) == 5
     assert capsys.readouterr().err.startswith("mailhaul: usage: mailhaul login ACCOUNT ")
