@@ -211,9 +211,18 @@ def test_a_mistyped_command_is_not_taken_for_a_server(
     assert not (tmp_path / ".mailhaul.pid").exists()
 
 
+def test_an_account_is_not_taken_for_a_server(tmp_path: Path) -> None:
+    done = mailhaul(tmp_path, "joe@mail.example.org")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert '; "mailhaul mail.example.org" polls all accounts of this server' in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "rc"),
     [
+        (["--", "u@status"], ""),
+        (["-u", "u", "u@status"], ""),
+        (["u@status"], "skip u@status proto imap user u"),
         (["staus"], "poll staus proto imap user u"),
         (["-s", "status"], "skip status proto imap user u"),
         (["--", "status"], ""),
