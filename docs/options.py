@@ -207,8 +207,9 @@ def manual_commands() -> Iterable[str]:
     for command in COMMANDS:
         yield from (".TP", f"\\fBmailhaul {escaped(command.name)}\\fR", escaped(command.summary))
         synopsis = command.synopsis.replace("usage: ", "       ", 1).splitlines()
+        synopsis = [text.removeprefix("       ") for text in synopsis]
         rest = command.usage.removeprefix(command.synopsis).rstrip().splitlines()
-        yield from (".RS", ".nf", *(line(text.strip()) for text in synopsis))
+        yield from (".RS", ".nf", *map(line, synopsis))
         yield from (*map(line, rest), ".fi", ".RE")
 
 

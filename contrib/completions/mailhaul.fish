@@ -12,7 +12,7 @@ end
 
 complete -c mailhaul -f
 complete -c mailhaul -n __mailhaul_polls -a '(__mailhaul_servers)'
-complete -c mailhaul -n __fish_use_subcommand -a init -d 'set up an account: find its server, try the login, write the rc file'
+complete -c mailhaul -n __fish_use_subcommand -a init -d 'set up an account: find the server, try the login, write the file'
 complete -c mailhaul -n __fish_use_subcommand -a check -d 'find everything that would make a poll fail, without the network'
 complete -c mailhaul -n __fish_use_subcommand -a explain -d 'sign in, and show what a server offers and what is used of it'
 complete -c mailhaul -n __fish_use_subcommand -a status -d 'show how the polls of each account ended, and what waits'
@@ -21,10 +21,10 @@ complete -c mailhaul -n __fish_use_subcommand -a pause -d 'let the running daemo
 complete -c mailhaul -n __fish_use_subcommand -a resume -d 'let the running daemon poll an account again'
 complete -c mailhaul -n __fish_use_subcommand -a login -d 'sign in at an issuer of tokens (OAuth), or list the tokens'
 complete -c mailhaul -n __fish_use_subcommand -a logout -d 'revoke and remove a token'
-complete -c mailhaul -n __fish_use_subcommand -a retention -d 'show what delete-after will delete from the servers, and permit it'
+complete -c mailhaul -n __fish_use_subcommand -a retention -d 'show what delete-after deletes from the servers, and permit it'
 complete -c mailhaul -n __fish_use_subcommand -a quarantine -d 'list, show, retry or delete messages that the sink keeps refusing'
 complete -c mailhaul -n __fish_use_subcommand -a ledger -d 'list, rename or forget the accounts in the ledger'
-complete -c mailhaul -n __fish_use_subcommand -a import -d 'take over what another program has fetched, or make an rc file from its own'
+complete -c mailhaul -n __fish_use_subcommand -a import -d 'take over from another program: what it has fetched, its rc file'
 complete -c mailhaul -n __fish_use_subcommand -a export -d 'write what was fetched over POP3 in the format of fetchmail'
 complete -c mailhaul -n __fish_use_subcommand -a replay -d 'replay a transcript'
 complete -c mailhaul -n __fish_use_subcommand -a schema -d 'print the JSON Schema of an output for programs'

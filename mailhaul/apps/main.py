@@ -121,9 +121,10 @@ def may_be_command(word: str) -> bool:
 
 
 def refuse_mistyped_commands(configuration: Configuration, arguments: Sequence[str]) -> None:
-    """Raise ConfigErrors for a word that is not a server in the rc file but resembles a command."""
+    """Raise ConfigErrors for a word that is neither a server in the rc file nor meant as one."""
     # Few runs name a server that is not in the rc file.
-    if any(one.entry < 0 and may_be_command(one.pollname) for one in configuration.accounts):
+    names = [one.pollname for one in configuration.accounts if one.entry < 0]
+    if any(may_be_command(name) or "@" in name for name in names):
         from .cli.dispatch import refuse_mistyped_commands as refuse
 
         refuse(configuration, arguments)

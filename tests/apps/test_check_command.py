@@ -197,6 +197,29 @@ def test_tls_that_an_attacker_could_take_away_is_a_warning(
     assert findings(world, capsys, 0, "m3.example.org")
 
 
+def test_a_plugin_makes_the_connection(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "poll {} protocol imap {} plugin cat user joe {} mda cat\n"
+    world.write_rc(
+        text.format("ssh.example.org", "auth ssh", "")
+        + text.format("tls.example.org", "", "password x ssl")
+    )
+    assert world.check() == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "TLS not needed: the server takes the connection as logged in (PREAUTH)" in shown
+    assert "TLS from the first byte; the plugin makes the connection" in shown
+
+
+def test_a_log_file_that_does_not_exist_is_a_warning(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = world.home / "log"
+    world.write_rc(f'set logfile "{log}"\n' + SOUND.format("x", world.home))
+    found = [one for one in findings(world, capsys, 1) if one["name"] == "logfile"]
+    assert [(one["severity"], one["next_step"]) for one in found] == [("warning", f"touch {log}")]
+    log.touch()
+    assert findings(world, capsys, 0)
+
+
 def test_a_token_that_nobody_has_consented_to_is_an_error(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,6 +90,9 @@ def test_if_all_entries_are_skipped_a_run_says_so(tmp_path: Path) -> None:
     )
     done = mailhaul(tmp_path, "-s", rc=rc)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    said = mailhaul(tmp_path, "-V", rc=rc).stdout
+    assert said.endswith("\nPolled only when named (skip): mail.example.org\n")
+    assert "is missing" not in said
 
 
 def test_a_missing_password_is_prompted_for_only_on_a_terminal(tmp_path: Path) -> None:
@@ -208,9 +211,18 @@ def test_a_mistyped_command_is_not_taken_for_a_server(
     assert not (tmp_path / ".mailhaul.pid").exists()
 
 
+def test_an_account_is_not_taken_for_a_server(tmp_path: Path) -> None:
+    done = mailhaul(tmp_path, "joe@mail.example.org")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert '; "mailhaul mail.example.org" polls all accounts of this server' in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "rc"),
     [
+        (["--", "u@status"], ""),
+        (["-u", "u", "u@status"], ""),
+        (["u@status"], "skip u@status proto imap user u"),
         (["staus"], "poll staus proto imap user u"),
         (["-s", "status"], "skip status proto imap user u"),
         (["--", "status"], ""),

@@ -11,6 +11,7 @@ import pytest
 from mailhaul.apps.cli import dispatch
 from mailhaul.apps.cli.commands import COMMANDS, NAMES, Command
 from mailhaul.apps.cli.dispatch import HELP, chosen_command
+from mailhaul.apps.cli.help import full, overview
 from mailhaul.apps.cli.slips import is_slip
 from mailhaul.apps.main import main
 
@@ -65,14 +66,19 @@ def test_help_explains_each_command(
 def test_a_row_is_well_formed(command: Command) -> None:
     assert re.fullmatch(r"[a-z]{3,}", command.name)
     assert not command.summary.endswith(".")
-    assert len(f"  conformance  {command.summary}") <= 100
+    assert len(f"  conformance  {command.summary}") <= 80
     for line in command.synopsis.splitlines():
         assert line.startswith((f"usage: mailhaul {command.name}", "       "))
     assert command.usage.startswith(command.synopsis + "\n")
     assert command.usage.endswith("\n")
-    assert max(map(len, command.usage.splitlines())) <= 100
+    assert max(map(len, command.usage.splitlines())) <= 80
     module, _, function = command.target.partition(":")
     assert callable(getattr(import_module(module), function))
+
+
+def test_the_lists_fit_a_terminal() -> None:
+    for text in (overview(), full("mailhaul")):
+        assert max(map(len, text.splitlines())) <= 80
 
 
 def test_the_names_differ_by_more_than_a_slip() -> None:
@@ -196,7 +202,7 @@ def test_arguments_that_cannot_be_meant_are_followed_by_the_synopsis(
     assert out == ""
     first, *rest = err.splitlines()
     assert first == 'mailhaul: ledger: invalid arguments: "rename one"'
-    assert rest[0] == "mailhaul: usage: mailhaul ledger [list] [--json]"
-    assert len(rest) == 3
+    assert rest[0] == "mailhaul: usage: mailhaul ledger [list] [--json] [-f FILE]"
+    assert len(rest) == 4
     assert main(["login"]) == 5
     assert capsys.readouterr().err.startswith("mailhaul: usage: mailhaul login ACCOUNT ")

@@ -26,7 +26,7 @@ from mailhaul.adapters.discovery.probe import Unusable
 from mailhaul.adapters.discovery.search import Tools
 from mailhaul.apps.cli import init_place
 from mailhaul.apps.cli.commands import Misused
-from mailhaul.apps.cli.init import Setup, program_path
+from mailhaul.apps.cli.init import Setup, joined, program_path
 from mailhaul.apps.cli.init_place import NO_PIN, Mailbox, PinNeeded, probe_all, try_login
 from mailhaul.apps.cli.init_words import Terminal, password_from, read_wishes
 from mailhaul.apps.polls.lines import Lines
@@ -241,9 +241,24 @@ def test_a_server_that_is_not_found_is_asked_for(
     )
     run.run()
     assert 'poll "localhost" protocol IMAP service 1993\n' in run.rc
-    assert "no mail server of nowhere.example was found" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no mail server of nowhere.example was found" in said
+    # What is asked next needs no option.
+    assert said.endswith("; ask your provider for its name\n")
     for answer, code in (("no where", ExitCode.SYNTAX), ("nowhere.example", ExitCode.SOCKET)):
         assert Run(tmp_path, "joe@nowhere.example", "-f", "x", answers=[answer]).fail().code is code
+
+
+def test_names_that_do_not_exist_are_one_reason() -> None:
+    reasons = [
+        "imap.a.example: cannot find the address of imap.a.example: Name or service not known",
+        "pop.a.example: cannot find the address of pop.a.example: Name or service not known",
+        "mail.a.example: certificate refused",
+    ]
+    assert joined(reasons) == [
+        "mail.a.example: certificate refused",
+        "Name or service not known: imap.a.example, pop.a.example",
+    ]
 
 
 # Without a terminal every question is an error with the next step.

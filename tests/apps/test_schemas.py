@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -114,4 +115,15 @@ def test_lists_print_their_documents(
     assert about.about(["--json"], caller, lines) is ExitCode.SUCCESS
     valid("version", json.loads(capsys.readouterr().out))
     assert about.about([], caller, lines) is ExitCode.SUCCESS
-    assert "SQLite" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "SQLite" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_the_version_names_all_extras_of_the_package() -> None:
+    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    for_developers = {"docs", "test", "dev", "fuzz", "mutate"}
+    assert set(about.EXTRAS) == set(extras) - for_developers
+    found = about.document() | {"extras": {"dns": True, "oauth": False, "progress": False}}
+    assert about.text(found).endswith("extras    dns; not installed: oauth, progress\n")

@@ -247,6 +247,12 @@ def test_the_table_fits_eighty_columns() -> None:
     ]
 
 
+def test_an_entry_that_fails_is_not_shown_as_waiting() -> None:
+    one = entry("a@b", ExitCode.DNS, **BAD, error_words="no", live=Live("waiting", 3, NOW + 60))
+    lines = shown(one, daemon=DaemonFacts(1, NOW, 300, 0))
+    assert lines[1].split()[:2] == ["a@b", "failing"]
+
+
 def test_colours_are_around_states_and_notes_and_change_no_text() -> None:
     found = document([entry("a", ExitCode.SOCKET, **BAD, error_words="no\x1b[2J")], None, NOW)
     plain, colour = table(found), table(found, colour=True)

@@ -218,7 +218,7 @@ def test_status_pause_and_resume(daemon: Daemon, dovecot: Dovecot, user: str) ->
     table = daemon.mailhaul("status").stdout.splitlines()
     assert table[0].split() == ["ACCOUNT", "STATE", "POLLED", "RESULT", "SUCCESS", "NEXT"]
     assert table[1].split()[:2] == [f"{user}@localhost", "waiting"]
-    assert daemon.mailhaul("pause", "localhost").stdout == f"mailhaul: {user}@localhost: pause\n"
+    assert daemon.mailhaul("pause", "localhost").stdout == f"mailhaul: {user}@localhost: paused\n"
     until(lambda: list(daemon.states().values()) == ["paused"])
     daemon.mailhaul("resume")
     until(lambda: list(daemon.states().values()) == ["waiting"])

@@ -27,6 +27,16 @@ from .values import absolute, c_number, day, period, service
 
 _MAX_NUMBER: Final = 2**63 - 1
 _HELP_HINT: Final = '"mailhaul --help" lists the options'
+_TITLES: Final = {
+    options.RUN: "What to do",
+    options.GLOBAL: "For all accounts",
+    options.SERVER: "How to reach the server",
+    options.USER: "Which mail, where it goes, and TLS",
+}
+"""Titles of the options in ``--help``, by level."""
+_COLUMNS: Final = 80
+_LEFT: Final = 35
+"""Columns in front of the description of an option in ``--help``."""
 
 
 EXCLUSIVE_OPTIONS = {"mda": "--mda", "bsmtp": "--bsmtp", "smtphosts": "--smtphost"}
@@ -132,7 +142,7 @@ class _Reader:
             names = ", ".join(f"--{name}" for name in sorted(found))
             raise _error(f"the option {quoted('--' + word)} is ambiguous: {names}")
         hint = did_you_mean("--" + word, ["--" + name for name in self._long])
-        raise _error(f"unknown option {quoted('--' + word)}", hint)
+        raise _error(f"unknown option {quoted('--' + word)}", hint or _HELP_HINT)
 
     def _read_short(self, letters: str, rest: list[str]) -> None:
         while letters:
@@ -236,13 +246,29 @@ def _error(problem: str, hint: str = _HELP_HINT) -> ConfigErrors:
 
 
 def usage(program: str = "mailhaul") -> str:
-    """Return the text of ``--help``. ``program`` is the name that the program was called by."""
+    """Return the text of ``--help`` for 80 columns.
+
+    ``program`` is the name that the program was called by.
+    """
+    # Loaded only for a user who waits for a page of text.
+    from textwrap import wrap
+
     lines = [f"usage: {program} [options] [server ...]"]
+    title = ""
     for option in OPTIONS:
+        if option.on and title != _TITLES[option.level]:
+            title = _TITLES[option.level]
+            lines += ["", f"{title}:"]
         for words, negated in ((option.on, False), (option.off, True)):
             if words:
+                left = f"  {_left_column(words, option.argument)}"
                 what = option.off_help if negated else option.help
-                lines.append(f"  {_left_column(words, option.argument):<32} {what}")
+                first, *rest = wrap(what, _COLUMNS - _LEFT)
+                if len(left) < _LEFT:
+                    lines.append(f"{left:<{_LEFT}}{first}")
+                else:
+                    lines += [left, f"{'':{_LEFT}}{first}"]
+                lines += [f"{'':{_LEFT}}{line}" for line in rest]
     return "\n".join(lines) + "\n"
 
 

@@ -55,6 +55,11 @@ def tls_mode(settings: AccountSettings) -> TlsMode:
     return TlsMode.REQUIRED
 
 
+def asks_for_tls(settings: AccountSettings) -> bool:
+    """Whether the user has asked for TLS, so that a PREAUTH greeting must not prevent it."""
+    return settings.ssl or bool(settings.sslproto) or tls_in_one_word(settings)
+
+
 def trust_of(settings: AccountSettings) -> Trust:
     """Return the TLS parameters: versions, certificates and keys.
 
@@ -162,7 +167,7 @@ def access_of(
         tls=tls_mode(settings),
         trust=trust_of(settings),
         preauth=settings.auth == "ssh",
-        tls_asked=settings.ssl or bool(settings.sslproto) or tls_in_one_word(settings),
+        tls_asked=asks_for_tls(settings),
         timeout=float(settings.timeout),
         tap=tap,
         auth=settings.auth,

@@ -19,6 +19,7 @@ from ..polls.status import as_text, closed
 from .commands import invalid
 
 EXTRAS = {
+    "dns": ("dns",),
     "keyring": ("keyring",),
     "metrics": ("h11",),
     "oauth": ("h11", "cryptography"),
@@ -57,8 +58,10 @@ def text(found: dict[str, Any]) -> str:
     rows = [(title, found[name]) for name, title in TITLES.items()]
     rows += [(name, known or "unknown") for name, known in found["packages"].items()]
     rows.append(("ledger", f"version {found['ledger']}"))
-    extras = [f"{name} ({'yes' if there else 'no'})" for name, there in found["extras"].items()]
-    rows.append(("extras", ", ".join(extras)))
+    there = ", ".join(name for name, is_there in found["extras"].items() if is_there)
+    others = ", ".join(name for name, is_there in found["extras"].items() if not is_there)
+    more = f"; not installed: {others}" if others else ""
+    rows.append(("extras", f"{there or 'none'}{more}"))
     return "".join(f"{title:9} {value}\n" for title, value in rows)
 
 

@@ -57,25 +57,30 @@ def invalid(arguments: Sequence[str]) -> Misused:
 COMMANDS: Final = (
     Command(
         "init",
-        "set up an account: find its server, try the login, write the rc file",
+        "set up an account: find the server, try the login, write the file",
         """\
 usage: mailhaul init [ADDRESS] [options]
 
-Asks for your mail address and your password, finds the server, tries the login, and writes an rc
-file that keeps all mail on the server and delivers into a Maildir. It asks only for what these
-options leave open:
+Asks for your mail address and your password, finds the server, tries the
+login, and writes an rc file that keeps all mail on the server and delivers
+into a Maildir. It asks only for what these options leave open:
 --address ADDRESS           the mail address
 --host HOST[:PORT]          the server; it is not looked for then
---protocol imap|pop3        the protocol; otherwise IMAP, or POP3 where there is no IMAP
+--protocol imap|pop3        the protocol; otherwise IMAP, or POP3 without IMAP
 --user NAME                 the login, if it is not the address
---password-command COMMAND  a command that prints the password; the file names this command
---passwordfd NUMBER         a descriptor to read the password from, as in --passwordfd 3 3<FILE
+--password-command COMMAND  a command that prints the password; it is written
+                            into the file in place of the password
+--passwordfd NUMBER         a descriptor to read the password from, as in
+                            --passwordfd 3 3<FILE
 --maildir FOLDER            where the mail goes (~/Maildir)
---oauthclient ID            the client ID of an account that wants tokens (docs/oauth.md)
+--oauthclient ID            the client ID of an account that wants tokens
+                            (docs/oauth.md)
 --oauthsecretfile FILE      the file with its client secret, if there is one
 -f, --rcfile FILE           the file to write (~/.fetchmailrc)
---append                    append to this file if it exists; it is never overwritten
---dry                       show what would be written; without login, and write nothing
+--append                    append to this file if it exists; it is never
+                            overwritten
+--dry                       show what would be written, without login, and
+                            write nothing
 """,
         "mailhaul.apps.cli.init:init",
     ),
@@ -120,15 +125,18 @@ ACCOUNT is the name of a server in the rc file (FILE), a user, or USER@SERVER.
         "status",
         "show how the polls of each account ended, and what waits",
         """\
-usage: mailhaul status [--json | --metrics | --textfile FILE | --watch] [-f FILE]
+usage: mailhaul status [--json | --metrics | --textfile FILE | --watch]
+                       [-f FILE]
 
-Shows each entry of the rc file (FILE): how its last poll ended, and what waits. With a daemon, also
-what it does right now.
+Shows each entry of the rc file (FILE): how its last poll ended, and what
+waits. With a daemon, also what it does right now.
 --json      prints a JSON document; "mailhaul schema status" describes it
 --metrics   prints metrics for Prometheus (OpenMetrics)
---textfile  writes metrics to a file, for the textfile collector of node_exporter
---watch     shows the table again and again
-Exit status: 0 all is well, 7 an entry fails, 1 nothing was polled yet, 5 invalid arguments
+--textfile  writes metrics to a file, for the textfile collector of the
+            node_exporter
+--watch     shows the table again and again, until Ctrl-C
+The exit code is 0 if all is well, 7 if an entry fails, 1 if nothing was polled
+yet, and 5 for invalid arguments.
 """,
         "mailhaul.apps.cli.status:status",
     ),
@@ -138,7 +146,8 @@ Exit status: 0 all is well, 7 an entry fails, 1 nothing was polled yet, 5 invali
         """\
 usage: mailhaul poll [ACCOUNT...]
 
-An ACCOUNT is the name of a server in the rc file, or USER@SERVER. The default is all accounts.
+An ACCOUNT is the name of a server in the rc file, or USER@SERVER. The default
+is all accounts.
 Without a daemon, "mailhaul" and "mailhaul SERVER" poll.
 """,
         "mailhaul.apps.cli.control:poll",
@@ -149,7 +158,8 @@ Without a daemon, "mailhaul" and "mailhaul SERVER" poll.
         """\
 usage: mailhaul pause [ACCOUNT...]
 
-An ACCOUNT is the name of a server in the rc file, or USER@SERVER. The default is all accounts.
+An ACCOUNT is the name of a server in the rc file, or USER@SERVER. The default
+is all accounts.
 A poll that is running ends first.
 """,
         "mailhaul.apps.cli.control:pause",
@@ -160,7 +170,8 @@ A poll that is running ends first.
         """\
 usage: mailhaul resume [ACCOUNT...]
 
-An ACCOUNT is the name of a server in the rc file, or USER@SERVER. The default is all accounts.
+An ACCOUNT is the name of a server in the rc file, or USER@SERVER. The default
+is all accounts.
 """,
         "mailhaul.apps.cli.control:resume",
     ),
@@ -171,12 +182,13 @@ An ACCOUNT is the name of a server in the rc file, or USER@SERVER. The default i
 usage: mailhaul login ACCOUNT [--device | --paste] [-f FILE]
        mailhaul login --list [--json]
 
-Asks the issuer of the account for a token: you give your consent in the browser.
-ACCOUNT is a user, a server, or USER@SERVER as in the rc file (FILE).
---paste   does not open a browser: open the address anywhere, and paste the address that the
-          browser ends at, even if it shows an error there
+Asks the issuer of the account for a token: you give your consent in the
+browser. ACCOUNT is a user, a server, or USER@SERVER as in the rc file (FILE).
+--paste   does not open a browser: open the address anywhere, and paste the
+          address that the browser ends at, even if it shows an error there
 --device  shows a code to enter on another device, if the issuer allows that
---list    lists the tokens: whose, from which issuer, for what, and until when; --json: as JSON
+--list    lists the tokens: whose, from which issuer, for what, and until when;
+          --json: as JSON
 """,
         "mailhaul.apps.cli.login:login",
     ),
@@ -193,19 +205,23 @@ ACCOUNT is a user, a server, or USER@SERVER as in the rc file (FILE).
     ),
     Command(
         "retention",
-        "show what delete-after will delete from the servers, and permit it",
+        "show what delete-after deletes from the servers, and permit it",
         """\
 usage: mailhaul retention [list] [ACCOUNT] [-f FILE]
        mailhaul retention show ACCOUNT
        mailhaul retention confirm ACCOUNT
        mailhaul retention adopt ACCOUNT
 
-ACCOUNT is a user, a server, or USER@SERVER of an entry with "delete-after" in the rc file (FILE).
-list    says for each mailbox how many messages were delivered, how many of these are old enough to
-        be deleted from the server, since when, and what holds the deletions back
-show    lists the messages that are old enough
-confirm lets the next polls delete what is old enough now, whatever holds it back
-adopt   lets messages that an earlier version of mailhaul has fetched count as delivered now
+ACCOUNT is a user, a server, or USER@SERVER of an entry with "delete-after" in
+the rc file (FILE).
+list     says for each mailbox how many messages were delivered, how many of
+         these are old enough to be deleted from the server, since when, and
+         what holds the deletions back
+show     lists the messages that are old enough
+confirm  lets the next polls delete what is old enough now, whatever holds it
+         back
+adopt    lets messages that an earlier version of mailhaul has fetched count as
+         delivered now
 Nothing is deleted by this command itself.
 """,
         "mailhaul.apps.cli.retention:retention",
@@ -219,9 +235,11 @@ usage: mailhaul quarantine [list] [--json] [-f FILE]
        mailhaul quarantine retry ID... | all
        mailhaul quarantine drop ID...
 
-A message that was refused ten times in a day or more, while others were accepted, is in quarantine:
-it stays on its server and is not offered to the sink again.
-list   lists the messages in quarantine; --json: as "mailhaul schema quarantine" describes
+A message that was refused ten times in a day or more, while others were
+accepted, is in quarantine: it stays on its server and is not offered to the
+sink again.
+list   lists the messages in quarantine; --json: as "mailhaul schema
+       quarantine" describes
 show   shows all details of a message
 retry  offers a message to the sink again at the next poll
 drop   deletes a message from its server at the next poll, without delivering it
@@ -238,13 +256,17 @@ usage: mailhaul ledger [list] [--json] [-f FILE]
        mailhaul ledger forget NAME
        mailhaul ledger import [FILE] [-f RCFILE]
 
-The ledger records which messages were fetched and kept (SEEN), and which are in progress (OPEN).
-list    lists the mailboxes in the ledger; --json: as "mailhaul schema ledger" describes
-rename  moves the records of account OLD to NEW, so that its messages are not fetched again, with
-        its rest, its daylimit, the results of its polls and the alerts
-forget  deletes the records of an account; messages kept on its server are fetched again
-import  copies the records of a file of SQLite, by default the one in the state folder, into the
-        database that "set store" names
+The ledger records which messages were fetched and kept (SEEN), and which are
+in progress (OPEN). Over IMAP the server records most of this itself (\\Seen).
+list    lists the mailboxes in the ledger; --json: as "mailhaul schema ledger"
+        describes
+rename  moves the records of account OLD to NEW, so that its messages are not
+        fetched again, with its rest, its daylimit, the results of its polls
+        and the alerts
+forget  deletes the records of an account; messages kept on its server are
+        fetched again
+import  copies the records of a file of SQLite, by default the one in the state
+        folder, into the database that "set store" names
 -f      names the rc file, if "set store" in it says where the ledger is
 No poll of these accounts may be running.
 """,
@@ -252,17 +274,21 @@ No poll of these accounts may be running.
     ),
     Command(
         "import",
-        "take over what another program has fetched, or make an rc file from its own",
+        "take over from another program: what it has fetched, its rc file",
         """\
-usage: mailhaul import fetchmail|getmail|mpop|fdm [FILE...] [-f RCFILE] [--dry-run]
-       mailhaul import rc getmail|mpop|fdm|mbsync|offlineimap [FILE...] [-o NEWFILE]
+usage: mailhaul import fetchmail|getmail|mpop|fdm [FILE...] [-f RCFILE]
+                       [--dry-run]
+       mailhaul import rc getmail|mpop|fdm|mbsync|offlineimap [FILE...]
+                       [-o NEWFILE]
 
-Records in the ledger which messages the other program has fetched: they are not fetched again. Each
-account must have an entry in the rc file (RCFILE). FILE is fetchmail's .fetchids, a file or folder
-of lists of getmail (oldmail-...) or mpop, or fdm's fdm.conf; the default is the usual one.
+Records in the ledger which messages the other program has fetched: they are
+not fetched again. Each account must have an entry in the rc file (RCFILE).
+FILE is fetchmail's .fetchids, a file or folder of lists of getmail
+(oldmail-...) or mpop, or fdm's fdm.conf; the default is the usual one.
 --dry-run  says what would be recorded
-rc         makes an rc file from that of the other program, and names the lines that are not
-           translated; the passwords are copied into NEWFILE only, which must not exist yet
+rc         makes an rc file from that of the other program, and names the lines
+           that are not translated; the passwords are copied into NEWFILE only,
+           which must not exist yet
 "docs/switching.md" is the guide.
 """,
         "mailhaul.apps.cli.migration:import_command",
@@ -273,8 +299,9 @@ rc         makes an rc file from that of the other program, and names the lines 
         """\
 usage: mailhaul export fetchids [-f RCFILE] [-o NEWFILE]
 
-Writes the unique ids of the messages that were delivered, for the accounts of the rc file, as lines
-of fetchmail's .fetchids: then fetchmail does not fetch them again. NEWFILE must not exist yet.
+Writes the unique ids of the messages that were delivered, for the accounts of
+the rc file, as lines of fetchmail's .fetchids: then fetchmail does not fetch
+them again. NEWFILE must not exist yet.
 """,
         "mailhaul.apps.cli.migration:export_command",
     ),
@@ -284,8 +311,8 @@ of fetchmail's .fetchids: then fetchmail does not fetch them again. NEWFILE must
         """\
 usage: mailhaul replay FILE
 
-Replays a transcript that "mailhaul --transcript FILE" has recorded, without any connection, and
-shows where this version would do something else.
+Replays a transcript that "mailhaul --transcript FILE" has recorded, without
+any connection, and shows where this version would do something else.
 """,
         "mailhaul.apps.cli.transcript:play",
     ),
@@ -295,7 +322,8 @@ shows where this version would do something else.
         """\
 usage: mailhaul schema [NAME]
 
-Prints the JSON Schema (2020-12) of an output for programs. Without NAME, lists the names.
+Prints the JSON Schema (2020-12) of an output for programs. Without NAME, lists
+the names.
 """,
         "mailhaul.apps.cli.schema:schema",
     ),
@@ -305,7 +333,8 @@ Prints the JSON Schema (2020-12) of an output for programs. Without NAME, lists 
         """\
 usage: mailhaul version [--json]
 
-Prints the versions of mailhaul and of what it uses, and which extras are installed.
+Prints the versions of mailhaul and of what it uses, and which extras are
+installed.
 "mailhaul -V" prints what the rc file means.
 """,
         "mailhaul.apps.cli.about:about",
@@ -320,16 +349,21 @@ usage: mailhaul conformance imap|pop3|smtp|lmtp TARGET [CASE ...] [options]
        mailhaul conformance list [CASE ...] [options]
        mailhaul conformance matrix RESULT.json ... -o FILE.html
 
-Judges mail servers and mail clients by the RFCs, one case for each requirement.
-imap, pop3, smtp, lmtp  run the cases against a server; nothing else uses its mailboxes meanwhile
-client                  plays servers for a client that it starts, and judges what the client does
+Judges mail servers and mail clients by the RFCs, one case for each
+requirement.
+imap, pop3, smtp, lmtp  run the cases against a server; nothing else may use
+                        its mailboxes meanwhile
+client                  plays servers for a client that it starts, and judges
+                        what the client does
 serve                   serves with faults, for the tests of other programs
-list                    shows the cases, or with --faults the faults that serve knows
+list                    shows the cases, or with --faults the faults that serve
+                        knows
 matrix                  makes a page that compares the results of several runs
 
-"mailhaul conformance pop3 --help" shows the options, and docs/conformance.md is the guide.
-Exit codes: 0 no failure, 1 a case failed, 2 wrong use, 3 the server cannot be reached or a case
-cannot be set up, 4 a fault of mailhaul itself.
+"mailhaul conformance pop3 --help" shows the options, and docs/conformance.md
+is the guide.
+Exit codes: 0 no failure, 1 a case failed, 2 wrong use, 3 the server cannot be
+reached or a case cannot be set up, 4 a fault of mailhaul itself.
 """,
         "mailhaul.apps.conformance.main:command",
         nested=True,
@@ -341,7 +375,8 @@ cannot be set up, 4 a fault of mailhaul itself.
         """\
 usage: mailhaul help [COMMAND]
 
-Explains a command, or lists all of them. "mailhaul --help" lists all options of a poll.
+Explains a command, or lists all of them. "mailhaul --help" lists all options
+of a poll.
 """,
         "mailhaul.apps.cli.help:show",
         needs_home=False,

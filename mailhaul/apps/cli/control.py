@@ -9,11 +9,12 @@ from typing import Any
 
 from ...adapters.config.caller import Caller
 from ...flows.outcome import ExitCode
-from ..polls.lines import Lines
+from ..polls.lines import Lines, escape
 from ..polls.state_folder import socket_path
 from .commands import invalid
 
-ACTIONS = ("poll", "pause", "resume")
+DONE = {"poll": "is polled now", "pause": "paused", "resume": "resumed"}
+"""What to say of an account, for each action."""
 
 SECONDS = 10.0
 """Seconds to wait for the daemon's reply."""
@@ -35,7 +36,7 @@ def resume(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
 
 
 def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
-    """Run one of ``ACTIONS`` and print the result. Raises Misused."""
+    """Run one of ``DONE`` and print the result. Raises Misused."""
     if any(word.startswith("-") for word in arguments):
         raise invalid(arguments)
     if any(not word.strip() for word in arguments):
@@ -46,16 +47,17 @@ def control(action: str, arguments: Sequence[str], caller: Caller, lines: Lines)
     try:
         said: Any = json.loads(ask(path, " ".join([action, *arguments])))
     except OSError:
-        lines.complain("no mailhaul daemon is running")
+        lines.complain('no mailhaul daemon is running; "mailhaul -d SECONDS" starts one')
         return ExitCode.EXCLUDE
     if "error" in said:
         lines.complain(str(said["error"]))
         return ExitCode.UNDEFINED
     accounts = said["accounts"]
     for account in accounts:
-        lines.say(f"{account}: {action}")
+        lines.say(f"{account}: {DONE[action]}")
     if not accounts:
-        lines.complain(f'{action}: no such account; "mailhaul status" lists the accounts')
+        name = f' "{escape(" ".join(arguments))}"' if arguments else ""
+        lines.complain(f'{action}: no account{name}; "mailhaul status" lists the accounts')
     return ExitCode.SUCCESS if accounts else ExitCode.ERROR
 
 

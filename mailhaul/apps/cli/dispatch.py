@@ -19,7 +19,7 @@ from ...flows.outcome import ExitCode
 from ...protocols.record import Record
 from ..polls.inherited import current_folder
 from ..polls.interrupted import Interrupted
-from ..polls.lines import Lines, write
+from ..polls.lines import Lines, escape, write
 from .commands import NAMES, Command, Misused, find_command
 from .slips import meant
 
@@ -127,17 +127,21 @@ def before_dashes(arguments: Sequence[str]) -> Sequence[str]:
 
 
 def refuse_mistyped_commands(configuration: Configuration, arguments: Sequence[str]) -> None:
-    """Raise ConfigErrors for a word that is not a server in the rc file but resembles a command.
+    """Raise ConfigErrors for a word that is neither a server in the rc file nor meant as one.
 
-    A name with a dot, a name after ``--``, and one with a protocol or a user are servers.
+    It resembles a command, or it is USER@SERVER, as other commands name an account. A name with a
+    dot, a name after ``--``, and one with a protocol or a user are servers.
     """
     plain = before_dashes(arguments)
     for account in configuration.accounts:
         name = account.pollname
-        if account.entry >= 0 or "." in name or name not in plain:
+        if account.entry >= 0 or name not in plain or names_a_server(arguments):
             continue
-        word = meant(name, NAMES)
-        if word and not names_a_server(arguments):
-            problem = f'"{name}" is not a server in {configuration.rcfile}'
+        problem = f'"{escape(name)}" is not a server in {configuration.rcfile}'
+        server = name.rpartition("@")[2]
+        if server not in {name, ""}:
+            hint = f'"mailhaul {escape(server)}" polls all accounts of this server'
+            raise ConfigErrors([ConfigError(COMMAND_LINE, problem, hint=hint)])
+        if word := "" if "." in name else meant(name, NAMES):
             hint = f'write "mailhaul {word}" for the command, "mailhaul -- {name}" for a server'
             raise ConfigErrors([ConfigError(COMMAND_LINE, problem, hint=hint)])

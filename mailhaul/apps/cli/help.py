@@ -34,8 +34,9 @@ def overview() -> str:
 usage: mailhaul [options] [server ...]
        mailhaul COMMAND ...
 
-Without a command, mailhaul polls the servers that are named, or all in the rc file.
-"mailhaul --help" lists the options, and "mailhaul COMMAND --help" explains a command.
+Without a command, mailhaul polls the servers that are named, or all in the rc
+file. "mailhaul --help" lists the options; "mailhaul COMMAND --help" explains a
+command.
 
 {list_of_commands()}"""
 
@@ -43,7 +44,7 @@ Without a command, mailhaul polls the servers that are named, or all in the rc f
 def full(program: str) -> str:
     """Return the text of ``--help``: the options, and the list of commands."""
     synopsis, _, options = usage(program).partition("\n")
-    return f"{synopsis}\n       mailhaul COMMAND ...\n\nOptions:\n{options}\n{list_of_commands()}"
+    return f"{synopsis}\n       mailhaul COMMAND ...\n{options}\n{list_of_commands()}"
 
 
 def list_of_commands() -> str:

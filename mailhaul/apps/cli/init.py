@@ -6,6 +6,7 @@ The server is found, the login is tried, and only then the file is written: all 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ from .init_words import Terminal, Wishes, password_from, read_wishes
 TRIES = 3
 """Passwords that the user may type: more of them may lock the account."""
 HIDDEN = "(not shown)"
+NO_ADDRESS = re.compile(r"cannot find the address of (?P<name>\S+): (?P<why>.+)")
 
 
 def init(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
@@ -158,12 +160,12 @@ class Setup:
         try:
             return self._search(address)
         except PollFailed as failure:
-            may_ask = self.terminal.can_ask and not (self._wishes.host or self._wishes.dry)
-            if failure.code is not ExitCode.SOCKET or not may_ask:
+            if failure.code is not ExitCode.SOCKET or not self._may_ask_for_host():
                 raise
             self._lines.complain(str(failure))
         try:
-            host, port = split_host(self.terminal.ask("Mail server of your provider"))
+            question = "Mail server of your provider (HOST or HOST:PORT)"
+            host, port = split_host(self.terminal.ask(question))
         except ValueError as fault:
             raise PollFailed(ExitCode.SYNTAX, f"init: {fault}") from None
         self._wishes = replace(self._wishes, host=host, port=port)
@@ -186,17 +188,20 @@ class Setup:
     def _not_found(self, domain: str, fault: NotFound) -> str:
         """Return the sentence for the case that there is no usable server."""
         # A certificate that is not accepted tells more than a name that does not exist.
-        reasons = sorted(fault.reasons, key=lambda reason: "certificate" not in reason)[:3]
+        reasons = sorted(joined(fault.reasons), key=lambda reason: "certificate" not in reason)[:3]
         shown = f" ({'; '.join(map(escape, reasons))})" if reasons else ""
         if self._wishes.host:
             return (
                 f"init: no mail server can be used at {escape(self._wishes.host)}{shown}; "
                 "ask your provider for host and port"
             )
-        return (
-            f"init: no mail server of {escape(domain)} was found{shown}; ask your provider for its "
-            'name, and write "--host NAME"'
-        )
+        step = "ask your provider for its name"
+        if not self._may_ask_for_host():
+            step += ', and write "--host NAME"'
+        return f"init: no mail server of {escape(domain)} was found{shown}; {step}"
+
+    def _may_ask_for_host(self) -> bool:
+        return self.terminal.can_ask and not (self._wishes.host or self._wishes.dry)
 
     def _confirmed(self, place: Place) -> Place:
         """Return the place if the user agrees to a host that DNS alone names. Raises PollFailed."""
@@ -376,17 +381,30 @@ class Setup:
             f"{path} is written, readable by you alone:\n\n{shown}\n"
             f"Next, to fetch the new mail into {self._wishes.maildir}:\n\n"
             f"    mailhaul{again}\n\n"
-            "The messages stay on the server (keep). When you are satisfied, remove that word:\n"
-            "from then on, each message is deleted there once it is on your disk.\n"
-            "To fetch by itself:\n\n"
-            f"    mailhaul{again} -d 300    # in the background, every five minutes\n"
-            f"    */5 * * * * {program_path()}{again} -s    # or this line in crontab -e\n"
+            "The messages stay on the server (keep). When you are satisfied, remove that\n"
+            "word: from then on, each message is deleted there once it is on your disk.\n\n"
+            "To fetch every five minutes, in the background:\n\n"
+            f"    mailhaul{again} -d 300\n\n"
+            "or by cron, with this line (crontab -e):\n\n"
+            f"    */5 * * * * {program_path()}{again} -s\n"
         )
 
     def _again(self) -> str:
         """Return the option that names the rc file, if it needs one."""
         path = self._wishes.rcfile
         return "" if path == self._caller.rcfile else f" -f {shlex.quote(path)}"
+
+
+def joined(reasons: Sequence[str]) -> list[str]:
+    """Return the reasons, with names that cannot be found in one of them."""
+    others: list[str] = []
+    names: dict[str, list[str]] = {}
+    for reason in reasons:
+        if found := NO_ADDRESS.search(reason):
+            names.setdefault(found["why"], []).append(found["name"])
+        else:
+            others.append(reason)
+    return others + [f"{why}: {', '.join(hosts)}" for why, hosts in names.items()]
 
 
 def program_path() -> str:

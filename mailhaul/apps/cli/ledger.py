@@ -75,7 +75,9 @@ def act(
 ) -> ExitCode:
     """Rename or forget an account."""
     if names[0] not in known:
-        lines.complain(f'ledger: no account {names[0]!r}; "mailhaul ledger" lists all accounts')
+        lines.complain(
+            f'ledger: no account "{escape(names[0])}"; "mailhaul ledger" lists all accounts'
+        )
         return ExitCode.ERROR
     if action == "forget":
         forget_account(store, names[0])
@@ -84,7 +86,7 @@ def act(
     old, new = names
     if old.partition(" ")[0] != new.partition(" ")[0] or "@" not in new:
         problem = "is not PROTOCOL USER@SERVER with the protocol of"
-        lines.complain(f"ledger: {new!r} {problem} {old!r}")
+        lines.complain(f'ledger: "{escape(new)}" {problem} "{escape(old)}"')
         return ExitCode.SYNTAX
     rename_account(store, old, new)
     lines.say(f"{old} is now {new}")

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from ...adapters.config.caller import Caller
+from ...adapters.config.errors import quoted
 from ...flows.outcome import ExitCode
 from ..polls.lines import Lines, write
 from .commands import Misused, invalid
@@ -37,7 +38,7 @@ def schema(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
     if others:
         raise invalid(arguments)
     if name not in SCHEMAS:
-        raise Misused(f"there is no {name!r}; the names are {', '.join(SCHEMAS)}")
+        raise Misused(f"there is no {quoted(name)}; the names are {', '.join(SCHEMAS)}")
     write(sys.stdout, json.dumps(schema_of(name), indent=2) + "\n")
     return ExitCode.SUCCESS
 

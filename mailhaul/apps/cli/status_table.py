@@ -62,6 +62,8 @@ def cells(account: Account, now: float, *, is_live: bool) -> list[str]:
     """Return the cells of an entry."""
     health = account["health"]
     state: str = account["state"] or ("never polled" if health == "unknown" else health)
+    if (state, health) == ("waiting", "failing"):
+        state = health
     code: str | None = account["code"]
     row: list[str] = [
         escape(account["account"]),

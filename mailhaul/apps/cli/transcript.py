@@ -28,7 +28,8 @@ def play(arguments: Sequence[str], caller: Caller, lines: Lines) -> ExitCode:
         with open(descriptor, encoding="ascii", errors="replace") as file:
             differences = sum(show(replayed, lines) for replayed in replay(file))
     except (OSError, ValueError) as error:
-        lines.complain(f"replay {arguments[0]}: {error}")
+        problem = error.strerror if isinstance(error, OSError) else None
+        lines.complain(f"replay {arguments[0]}: {problem or error}")
         return ExitCode.SYNTAX
     lines.say(f"{differences or 'no'} difference{plural(differences)}")
     return ExitCode.PROTOCOL if differences else ExitCode.SUCCESS

@@ -44,13 +44,16 @@ def describe(configuration: Configuration, program: str = PROGRAM) -> str:
 
         store = shown_store(configuration.globals.store)
         lines.append(f"The ledger is in {escape(store)}")
-    if not configuration.accounts:
+    if not (configuration.accounts or configuration.skipped):
         lines.append(f"No mailservers set up -- perhaps {escape(configuration.rcfile)} is missing?")
     for account in configuration.accounts:
         lines.append(
             f"Options for retrieving from {escape(account.remote_user)}@{escape(account.pollname)}:"
         )
         lines += [f"  {escape(sentence)}" for sentence in sentences(account)]
+    polled = {account.pollname for account in configuration.accounts}
+    if others := [name for name in dict.fromkeys(configuration.skipped) if name not in polled]:
+        lines.append(f"Polled only when named (skip): {escape(', '.join(others))}")
     return "\n".join(lines) + "\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -137,11 +138,15 @@ def check_daemon(caller: Caller, settings: GlobalSettings) -> Iterator[Finding]:
 def check_named_files(settings: GlobalSettings) -> Iterator[Finding]:
     """Check the log file and fetchmail's file of UIDs."""
     if settings.logfile:
-        if may_append(settings.logfile):
+        if not os.path.lexists(settings.logfile):
+            text = f"{settings.logfile} does not exist, so nothing is written there"
+            hint = f"touch {shlex.quote(settings.logfile)}"
+            yield warning("logfile", "log file", text, str(settings.place("logfile")), hint)
+        elif may_append(settings.logfile):
             yield ok("logfile", "log file", settings.logfile, str(settings.place("logfile")))
         else:
             text = f"{settings.logfile} cannot be written to"
-            hint = "create its folder, and make the file yours"
+            hint = "make the file yours"
             place = str(settings.place("logfile"))
             yield error("logfile", "log file", text, place, hint, ExitCode.IOERR)
     try:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ....adapters.config.settings import AccountSettings
 from ....adapters.ledger.names import is_loopback
 from ....adapters.login.access import TlsMode
-from ....adapters.login.reach import tls_mode, trust_of
+from ....adapters.login.reach import asks_for_tls, tls_mode, trust_of
 from ....flows.outcome import ExitCode, PollFailed
 from ....flows.requests import TlsFailed
 from .findings import Finding, error, from_failure, ok, warning
@@ -74,9 +74,18 @@ def check_tls(settings: AccountSettings) -> Iterator[Finding]:
         at = str(settings.place("sslcertck"))
         hint = 'write "sslcertck", or give the certificate\'s "sslfingerprint"'
         yield warning("tls", "TLS", text, at, hint)
+    elif settings.auth == "ssh" and not asks_for_tls(settings):
+        text = "not needed: the server takes the connection as logged in (PREAUTH)"
+        yield ok("tls", "TLS", text, place)
     else:
-        here = "; the connection stays on this machine" if local else ""
-        yield ok("tls", "TLS", f"{MODES[mode]}{here}", place)
+        yield ok("tls", "TLS", f"{MODES[mode]}{way_in_words(settings)}", place)
+
+
+def way_in_words(settings: AccountSettings) -> str:
+    """Return what carries the connection, if it is not the network; it begins with "; "."""
+    if settings.plugin is not None:
+        return "; the plugin makes the connection"
+    return "; the connection stays on this machine" if is_loopback(settings.host) else ""
 
 
 def check_key(settings: AccountSettings) -> Iterator[Finding]:

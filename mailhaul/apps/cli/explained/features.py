@@ -114,7 +114,7 @@ def imap_features(session: Session, offers: Offers) -> Iterator[Feature]:
     why = (
         "watches several folders over one connection"
         if several
-        else "for several folders with idle"
+        else "it would help to watch several folders (idle)"
     )
     yield feature("NOTIFY", offers, several and "IDLE" in offers, why)
     special = any(name.startswith("\\") for name in settings.folders)

@@ -69,11 +69,9 @@ def tls_lines(session: Session, screen: Screen) -> list[str]:
     """Return what is known of TLS and the certificate."""
     facts = session.tls
     if facts is None:
-        found = (
-            [("TLS", "none: the connection is not encrypted")]
-            if session.access and session.recorder.greeting
-            else []
-        )
+        by_plugin = session.settings.plugin is not None
+        why = "the plugin makes the connection" if by_plugin else "the connection is not encrypted"
+        found = [("TLS", f"none: {why}")] if session.access and session.recorder.greeting else []
         return screen.facts(found, label=LABEL)
     how = TLS_WORDS[tls_mode(session.settings)]
     pairs = [("TLS", f"{facts.version}, {facts.cipher} ({facts.bits} bits), {how}")]
