@@ -217,7 +217,15 @@ def test_a_log_file_that_does_not_exist_is_a_warning(
     found = [one for one in findings(world, capsys, 1) if one["name"] == "logfile"]
     assert [(one["severity"], one["next_step"]) for one in found] == [("warning", f"touch {log}")]
     log.touch()
-    assert findings(world, capsys, 0)
+    assert "logfile" not in {one["name"] for one in findings(world, capsys, 0)}
+
+
+def test_a_terminal_that_stays_empty_is_explained(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.write_rc("set syslog\n" + SOUND.format("x", world.home))
+    [found] = [one for one in findings(world, capsys, 0) if one["name"] == "syslog"]
+    assert (found["severity"], found["place"]) == ("note", f"{world.home}/rc:1:5")
 
 
 def test_a_token_that_nobody_has_consented_to_is_an_error(

@@ -136,7 +136,11 @@ def check_daemon(caller: Caller, settings: GlobalSettings) -> Iterator[Finding]:
 
 
 def check_named_files(settings: GlobalSettings) -> Iterator[Finding]:
-    """Check the log file and fetchmail's file of UIDs."""
+    """Check the log and fetchmail's file of UIDs."""
+    if settings.syslog:
+        text = "all messages of a poll go there, and none to the terminal"
+        place = str(settings.place("syslog"))
+        yield note("syslog", "syslog", text, place, '"mailhaul --nosyslog" prints them')
     if settings.logfile:
         if not os.path.lexists(settings.logfile):
             text = f"{settings.logfile} does not exist, so nothing is written there"
