@@ -18,6 +18,7 @@ from pwd import getpwnam
 
 from tests.real.servers.certificates import Certificate, Certificates
 from tests.real.servers.dovecot import Dovecot
+from tests.real.servers.dovecot_settings import has_new_settings
 from tests.real.servers.process import OWNER, free_ports, owned_folder, program, running
 from tests.real.servers.sshd import Sshd
 
@@ -68,7 +69,11 @@ class BenchDovecot(Dovecot):
         super().__init__(folder, certificate)
         (self.pop3_port,) = free_ports(1)
         with self.configuration.open("a") as configuration:
-            configuration.write(_CONFIGURATION.format(pop3_port=self.pop3_port))
+            text = _CONFIGURATION.format(pop3_port=self.pop3_port)
+            if has_new_settings():
+                text = text.replace("service_count = 0", "restart_request_count = unlimited")
+                text = text.replace("service_count =", "restart_request_count =")
+            configuration.write(text)
 
     @contextmanager
     def running(self) -> Iterator[None]:
