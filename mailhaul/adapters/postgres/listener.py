@@ -37,10 +37,15 @@ class Listener:
         """Return the payloads of the notifications that have come."""
         if self._connection is None:
             raise StoreFault(self._url, "not connected", lost=True)
+        library = self._connection.pgconn
         try:
-            return [one.payload for one in self._connection.notifies(timeout=0)]
+            library.consume_input()
         except psycopg.Error as error:
             raise self._fault(error) from None
+        found: list[str] = []
+        while (one := library.notifies()) is not None:
+            found.append(one.extra.decode("utf-8", "replace"))
+        return found
 
     def close(self) -> None:
         """Close the connection."""
