@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...protocols.record import Record
-from .claims import CHANNEL, DURABLE
+from .fleet import CHANNEL, DURABLE
 from .database import Database
 from .session import Result, Session
 

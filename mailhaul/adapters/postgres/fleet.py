@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ...protocols.record import Record
 from .database import Database
+from .records import Claim, RcEntry, Settlement, Totals
 from .session import Result, Session
 
 SECONDS_OF_SPREAD = 0.05
@@ -21,60 +22,7 @@ CHANNEL = "mailhaul"
 DURABLE = "SELECT set_config('synchronous_commit', 'on', true)"
 
 
-class Claim(Record):
-    """An account that this machine polls now, until it is settled.
-
-    ``text`` is its entry, None for an entry of the rc file. ``failures`` and ``refusals`` are those
-    in a row so far; ``late`` is how many seconds ago it was due.
-    """
-
-    id: int
-    name: str
-    origin: str
-    text: str | None
-    epoch: int
-    failures: int
-    refusals: int
-    late: float
-
-
-class Settlement(Record):
-    """What becomes of a claim: it is given back, or kept (``keeps``) to watch the server.
-
-    ``delay`` is in seconds; ``code`` is that of the last poll, None if there was none. ``problem``
-    says why this machine cannot poll it.
-    """
-
-    id: int
-    epoch: int
-    delay: float
-    failures: int
-    refusals: int
-    code: int | None = None
-    keeps: bool = False
-    watching: bool = False
-    watched: bool = False
-    problem: str = ""
-
-
-class RcEntry(Record):
-    """An entry of this machine's rc file. ``interval`` is in seconds."""
-
-    name: str
-    host: str
-    user: str
-    watched: bool
-    interval: float
-
-
-class Totals(Record):
-    """What the machines share: live workers, and accounts that want to be watched."""
-
-    workers: int
-    watched: int
-
-
-class Claims:
+class FleetClaims:
     """The claims of one machine. All methods may block, and raise StoreFault."""
 
     def __init__(self, database: Database) -> None:
@@ -117,6 +65,20 @@ class Claims:
         """Return the epochs of all accounts that a worker holds, by their ids."""
         query = "SELECT id, epoch FROM account WHERE owner = ?"
         return dict(self._database.write(lambda s: s.execute(query, (worker,)).fetchall()))
+
+    def release(self, epochs: Mapping[int, int]) -> None:
+        """Give back accounts that were not polled: they are due at once."""
+
+        def work(session: Session) -> Result:
+            session.begin()
+            return session.execute(
+                "UPDATE account a SET owner = NULL, watching = false, due = least(a.due, now())"
+                " FROM unnest(CAST(? AS bigint[]), CAST(? AS bigint[])) AS r(id, epoch)"
+                " WHERE a.id = r.id AND a.epoch = r.epoch",
+                ([*epochs], [*epochs.values()]),
+            )
+
+        self._database.write(work)
 
     def adopt(self, worker: int, epochs: Mapping[int, int]) -> Collection[int]:
         """Make a new worker the owner of accounts that nobody has claimed since; return their ids.

@@ -28,6 +28,8 @@ LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     wanted bigint := polls;
+    -- A standby server that takes over without the last claims must not give an epoch again.
+    step bigint := 1 + floor(random() * 1048576);
     taken bigint[];
     more bigint[];
     passed bigint;
@@ -57,7 +59,7 @@ BEGIN
         ) one ORDER BY one.due LIMIT wanted
     ) found;
     taken := coalesce(taken, '{{}}');
-    UPDATE account a SET owner = me, epoch = a.epoch + 1, waits = false, watching = false
+    UPDATE account a SET owner = me, epoch = a.epoch + step, waits = false, watching = false
         WHERE a.id = ANY (taken) AND a.owner IS NULL AND NOT a.paused;
     FOR round IN 1..8 LOOP
         EXIT WHEN cardinality(taken) >= wanted;
@@ -77,7 +79,7 @@ BEGIN
         ), changed AS (
             UPDATE account a SET
                 owner = CASE WHEN r.place <= m.room THEN me END,
-                epoch = a.epoch + CASE WHEN r.place <= m.room THEN 1 ELSE 0 END,
+                epoch = a.epoch + CASE WHEN r.place <= m.room THEN step ELSE 0 END,
                 waits = r.place > m.room, watching = false
             FROM ranked r JOIN rooms m ON m.host = r.host
             WHERE a.id = r.id AND (NOT r.watched OR r.among_watched <= watches)

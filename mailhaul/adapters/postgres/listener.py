@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import psycopg
 
-from .claims import CHANNEL
+from .fleet import CHANNEL
 from .database import StoreFault, connect, is_lost
 from .faults import problem_text
 from .session import Row

@@ -84,13 +84,16 @@ class Scheduler:
         """Run all jobs, also those added later, until ``stop``."""
         async with trio.open_nursery() as nursery:
             self._nursery = self.alerts.nursery = nursery
-            for job in self.jobs:
-                nursery.start_soon(self._run_job, job, name=TASK)
+            self._begin(nursery)
             await self._stopped.wait()
             with trio.move_on_after(LAST_SECONDS):
                 while any(job.state is JobState.POLLING for job in [*self.jobs, *self._leaving]):
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
+
+    def _begin(self, nursery: trio.Nursery) -> None:
+        for job in self.jobs:
+            nursery.start_soon(self._run_job, job, name=TASK)
 
     def stop(self) -> None:
         """Begin no further message, finish those under way, and end ``run``."""
@@ -255,8 +258,12 @@ class Scheduler:
                 if job.outdated:
                     job.outdated = False
                     job.schedule.due = trio.current_time()
+                self._poll_over(job)
         finally:
             job.end()
+
+    def _poll_over(self, job: Job) -> None:
+        """Note that a job waits again. Its schedule says until when."""
 
     async def _until_due(self, job: Job) -> None:
         job.state = JobState.PAUSED if job.paused else JobState.WAITING

@@ -12,11 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from ...adapters.config.settings import AccountSettings
+from ...adapters.ledger.names import is_loopback
 from ...adapters.login.reach import address_of
 from ...adapters.sinks.kinds import LISTENERS, chosen_sink
 from ...adapters.sinks.listeners import listener_address
 from ...flows.outcome import ExitCode, PollCounts, PollFailed
-from ...flows.requests import Address
+from ...flows.requests import Address, Tcp
 from ...flows.session import SessionObserver
 from ...protocols.record import Record, replace
 from ...runtimes.engine import Engine
@@ -49,6 +50,11 @@ class Hooks(Protocol):
     @property
     def name(self) -> str:
         """The name of the entry."""
+        ...
+
+    @property
+    def fence(self) -> tuple[str, int] | None:
+        """The account of a store and the epoch in which it was claimed; see ``fenced``."""
         ...
 
     @property
@@ -91,6 +97,7 @@ class PollHooks(Record):
     """Hooks that do nothing, except for those that are given."""
 
     name: str = ""
+    fence: tuple[str, int] | None = None
     login_delay: Callable[[float], None] = lambda seconds: None
     resting: Callable[[float], None] = lambda seconds: None
     stopping: Callable[[], bool] = lambda: False
@@ -115,6 +122,8 @@ class Limits:
         self.passwords = Places(PASSWORDS)
         self.exclusive = ExclusiveGate()
         self.clock = clock
+        self.machines = 1
+        """How many machines share the listeners that are not on this one."""
         self._servers: dict[str, ServerPlaces] = {}
         self._listeners: dict[Address, ListenerPlaces] = {}
         self._accounts: dict[tuple[str, str], Places] = {}
@@ -134,9 +143,23 @@ class Limits:
             # The poll itself reports settings that cannot work.
             with suppress(PollFailed):
                 address = listener_address(settings, host)[0]
-                self._listeners.setdefault(address, ListenerPlaces(PER_LISTENER)).share(
-                    settings.host
-                )
+                places = self._listeners.get(address)
+                if places is None:
+                    total = places_at(address, self.machines)
+                    places = self._listeners[address] = ListenerPlaces(total)
+                places.share(settings.host)
+
+    def share_with(self, machines: int) -> None:
+        """Share the listeners with so many machines, this one included."""
+        if machines != self.machines:
+            self.machines = machines
+            for address, places in self._listeners.items():
+                places.resize(places_at(address, machines))
+
+    def refusals(self) -> Mapping[str, int]:
+        """Return how many connections each server had refused, if it ever did."""
+        found = {host: places.admission.refusals for host, places in self._servers.items()}
+        return {host: count for host, count in found.items() if count}
 
     def account(self, settings: AccountSettings) -> Places:
         """Return the limiter for the polls of one user."""
@@ -160,9 +183,10 @@ class Limits:
         self, lines: Lines, hooks: Hooks, session: SessionObserver = NO_OBSERVER
     ) -> PollContext:
         """Return the context of a poll that starts now."""
-        context = self.context
+        context, fence = self.context, hooks.fence
         return replace(
             context_for(context, lines),
+            ledger=context.ledger if fence is None else context.ledger.fenced(*fence),
             login_delay=hooks.login_delay,
             resting=hooks.resting,
             session=session,
@@ -192,6 +216,12 @@ class Limits:
                 for warning in reader.warnings:
                     lines.warn(warning)
         return settings if password is None else settings.with_password(password)
+
+
+def places_at(address: Address, machines: int) -> int:
+    """Return the places of this machine at a listener that several machines use."""
+    is_own = not isinstance(address, Tcp) or is_loopback(address.host)
+    return PER_LISTENER if is_own else max(1, PER_LISTENER // machines)
 
 
 def is_stopping(context: PollContext, hooks: Hooks) -> bool:

@@ -1,0 +1,133 @@
+"""The store in PostgreSQL for the scheduler of a fleet: its calls block, so threads make them.
+
+A call in a thread takes some tens of microseconds more than the call itself, and a machine makes a
+few of them in a second: nothing is to be gained from a driver of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+
+import trio
+
+from ...adapters.ledger.alerts import AlertBook
+from ...adapters.ledger.results import EntryResult, entry_result
+from ...adapters.postgres.accounts import Accounts
+from ...adapters.postgres.fleet import FleetClaims
+from ...adapters.postgres.database import Database
+from ...adapters.postgres.listener import Listener
+from ...adapters.postgres.records import Claim, RcEntry, Settlement, Totals
+from ...adapters.postgres.store import PostgresLedger
+from ...flows.alerts import Alert
+from .fleet import EVERYTHING
+
+T = TypeVar("T")
+
+
+class PostgresFleet:
+    """The accounts of a store; see ``fleet.FleetStore``.
+
+    It has connections of its own: claims wait for no ledger, and no poll for a claim. ``worker``
+    returns the id of this process, which changes if it was paused for too long.
+    """
+
+    def __init__(self, ledger: PostgresLedger, worker: Callable[[], int]) -> None:
+        self._ledger = ledger
+        self._worker = worker
+        self._database = Database(ledger.url)
+        self._claims = FleetClaims(self._database)
+        self._accounts = Accounts(self._database)
+        self._listener = Listener(ledger.url)
+        self._descriptor = -1
+        self._threads = trio.CapacityLimiter(4)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await trio.to_thread.run_sync(work, limiter=self._threads)
+
+    @property
+    def worker(self) -> int:
+        """The id of this process, which changes if it was paused or cut off for too long."""
+        return self._worker()
+
+    async def claim(
+        self, worker: int, polls: int, watches: int, own: Collection[int], most: int
+    ) -> Sequence[Claim]:
+        """Claim accounts that are due, in the name of this worker."""
+        return await self._run(
+            partial(self._claims.claim, worker, polls, watches, own, most)
+        )
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Collection[int]:
+        """Give accounts back; return the ids of those that were still ours."""
+        return await self._run(partial(self._claims.settle, settlements))
+
+    async def keep(self, worker: int, epochs: Mapping[int, int]) -> Collection[int]:
+        """Keep these accounts in the name of this worker, and give back all others.
+
+        Return those that another machine has claimed.
+        """
+        return await self._run(partial(self._keep, worker, epochs))
+
+    def _keep(self, worker: int, epochs: Mapping[int, int]) -> Collection[int]:
+        held = self._claims.held(worker)
+        missing = {key: epoch for key, epoch in epochs.items() if held.get(key) != epoch}
+        if missing:
+            kept = self._claims.adopt(worker, missing)
+            missing = {key: epoch for key, epoch in missing.items() if key not in kept}
+        if unknown := {key: epoch for key, epoch in held.items() if key not in epochs}:
+            # The answer to a claim was lost with the connection.
+            self._claims.release(unknown)
+        return [*missing]
+
+    async def put(self, entries: Sequence[RcEntry]) -> Mapping[str, int]:
+        """Make the rows of entries of the rc file; return their ids."""
+        return await self._run(partial(self._claims.put, entries))
+
+    async def totals(self) -> Totals:
+        """Return what the machines share."""
+        return await self._run(self._claims.totals)
+
+    async def refused(self, hosts: Sequence[str], most: int) -> None:
+        """Note that hosts have refused connections."""
+        await self._run(partial(self._claims.refused, hosts, most))
+
+    async def wake(self, names: Sequence[str]) -> None:
+        """Make these accounts due."""
+        await self._run(partial(self._accounts.wake, names))
+
+    async def look(self, ids: Sequence[int]) -> Mapping[int, tuple[bool, str | None]]:
+        """Return whether accounts are paused, and their text."""
+        return await self._run(partial(self._claims.look, ids))
+
+    async def history(
+        self, names: Sequence[str]
+    ) -> tuple[Mapping[str, EntryResult], Sequence[Alert]]:
+        """Return how the polls of entries ended, and the alerts that have not ended."""
+
+        def work() -> tuple[Mapping[str, EntryResult], Sequence[Alert]]:
+            results = {name: entry_result(self._ledger, name) for name in names}
+            return results, AlertBook(self._ledger).told()
+
+        return await self._run(work)
+
+    async def changes(self) -> Sequence[str]:
+        """Wait for notifications; return their payloads.
+
+        After a connection was lost, everything may have changed.
+        """
+        if self._descriptor < 0:
+            self._descriptor = await self._run(self._listener.open)
+            return [EVERYTHING]
+        try:
+            await trio.lowlevel.wait_readable(self._descriptor)
+            return self._listener.hear()
+        except BaseException:
+            self._descriptor = -1
+            raise
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._listener.close()
+        self._database.close()
