@@ -111,6 +111,16 @@ class SimulatedStore:
     def renew(self) -> None:
         self.world.expires[self.worker] = trio.current_time() + LEASE
 
+    async def join(self) -> int:
+        await self._call()
+        return self.worker
+
+    def is_current(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
     def is_free(self, row: Row) -> bool:
         return self.world.expires.get(row.owner, -1.0) <= trio.current_time()
 

@@ -314,9 +314,7 @@ def test_a_day_of_a_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
             if hour % 5 == 2 and len(machines) > 1:
                 machines.pop(0).leave()
             while len(machines) < 3:
-                machines.append(
-                    Machine(world, nursery, most=budget, interval=interval, seed=hour)
-                )
+                machines.append(Machine(world, nursery, most=budget, interval=interval, seed=hour))
             world.lost = hour % 7 == 6
             await trio.sleep(60)
             world.lost = False

@@ -106,7 +106,7 @@ def load(
     accounts = list(account_settings(rc, entries, line, caller))
     warnings = rc.warnings
     if not (line.run.help or line.run.version or line.run.quit_only):
-        if not dump and not rc.entries and not accounts:
+        if not (dump or rc.entries or accounts or is_fleet(settings)):
             raise _no_entries(path, caller)
         errors, more = check(settings, accounts, to_poll=not dump)
         if errors:
@@ -116,6 +116,12 @@ def load(
             take_secret_variables(rc)
     skipped = [entry.pollname for entry in rc.entries if entry.skip]
     return Configuration(line.run, settings, accounts, warnings, path, skipped, rc.defaults, line)
+
+
+def is_fleet(settings: GlobalSettings) -> bool:
+    """Whether a daemon with these settings has accounts in a store, too."""
+    store = settings.store
+    return settings.daemon > 0 and store is not None and store.reveal().lower() != b"sqlite"
 
 
 def _no_entries(path: str, caller: Caller) -> ConfigRefused:

@@ -63,9 +63,19 @@ EVERYTHING = "*"
 class FleetStore(Protocol):
     """The store as the scheduler uses it; see ``fleet_store``. All methods raise LedgerFault."""
 
-    @property
-    def worker(self) -> int:
-        """The id of this machine, which changes if it was paused or cut off for too long."""
+    async def join(self) -> int:
+        """Join the machines, if this was not done; return the id of this one.
+
+        It changes if this machine was paused or cut off for too long.
+        """
+        ...
+
+    def is_current(self) -> bool:
+        """Whether the others leave this machine's accounts alone, by its own clock."""
+        ...
+
+    def close(self) -> None:
+        """Leave nothing open."""
         ...
 
     async def claim(
@@ -197,7 +207,13 @@ class FleetScheduler(Scheduler):
                 try:
                     await self._settle_all()
                 except LedgerFault as fault:
-                    self._lines.complain(f"{fault}; the accounts of this machine are taken over")
+                    self._lines.complain(f"{fault}; others take over when the lease has expired")
+            self._store.close()
+
+    @property
+    def begins_no_more(self) -> bool:
+        """Whether no further message is begun: also when others may have taken over."""
+        return self.stopping or not self._store.is_current()
 
     def _begin(self, nursery: trio.Nursery) -> None:
         nursery.start_soon(self._keep_claiming)
@@ -252,6 +268,7 @@ class FleetScheduler(Scheduler):
 
     async def _turn(self) -> None:
         """Do everything once that concerns claims."""
+        worker = await self._store.join()
         await self._settle_all()
         if self.stopping:
             return
@@ -259,7 +276,9 @@ class FleetScheduler(Scheduler):
             await self._put_own()
         now = trio.current_time()
         # With another id, what is held here is free for all, and for this machine's next claim.
-        if (worker := self._store.worker) != self._worker or now - self._kept >= KEEP_SECONDS:
+        if worker != self._worker or now - self._kept >= KEEP_SECONDS:
+            if self._worker not in (0, worker):
+                self._lines.complain("this machine was paused or cut off for longer than its lease")
             await self._compare(worker)
             self._worker, self._kept = worker, now
         if now - self._looked >= STEP_SECONDS:

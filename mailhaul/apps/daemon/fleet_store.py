@@ -21,7 +21,10 @@ from ...adapters.postgres.listener import Listener
 from ...adapters.postgres.records import Claim, RcEntry, Settlement, Totals
 from ...adapters.postgres.store import PostgresLedger
 from ...flows.alerts import Alert
-from .fleet import EVERYTHING
+from ..polls.lines import Lines
+from ..polls.pool import PollPool
+from ..polls.shared_store import postgres_of
+from .fleet import EVERYTHING, FleetScheduler, ReadRow
 
 T = TypeVar("T")
 
@@ -29,13 +32,14 @@ T = TypeVar("T")
 class PostgresFleet:
     """The accounts of a store; see ``fleet.FleetStore``.
 
-    It has connections of its own: claims wait for no ledger, and no poll for a claim. ``worker``
-    returns the id of this process, which changes if it was paused for too long.
+    It has connections of its own: claims wait for no ledger, and no poll for a claim. ``host`` is
+    the name of this machine for people, ``lease`` is in seconds.
     """
 
-    def __init__(self, ledger: PostgresLedger, worker: Callable[[], int]) -> None:
+    def __init__(self, ledger: PostgresLedger, host: str, lease: float) -> None:
         self._ledger = ledger
-        self._worker = worker
+        self._host = host
+        self._lease = lease
         self._database = Database(ledger.url)
         self._claims = FleetClaims(self._database)
         self._accounts = Accounts(self._database)
@@ -46,18 +50,26 @@ class PostgresFleet:
     async def _run(self, work: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(work, limiter=self._threads)
 
-    @property
-    def worker(self) -> int:
-        """The id of this process, which changes if it was paused or cut off for too long."""
-        return self._worker()
+    async def join(self) -> int:
+        """Join the machines, if this was not done; return the id of this one.
+
+        It changes if this machine was paused or cut off for too long.
+        """
+        worker = self._ledger.worker
+        if worker is None:
+            worker = await self._run(partial(self._ledger.join, self._host, self._lease))
+        return worker.id
+
+    def is_current(self) -> bool:
+        """Whether the others leave this machine's accounts alone, by its own clock."""
+        worker = self._ledger.worker
+        return worker is not None and worker.is_current()
 
     async def claim(
         self, worker: int, polls: int, watches: int, own: Collection[int], most: int
     ) -> Sequence[Claim]:
         """Claim accounts that are due, in the name of this worker."""
-        return await self._run(
-            partial(self._claims.claim, worker, polls, watches, own, most)
-        )
+        return await self._run(partial(self._claims.claim, worker, polls, watches, own, most))
 
     async def settle(self, settlements: Sequence[Settlement]) -> Collection[int]:
         """Give accounts back; return the ids of those that were still ours."""
@@ -131,3 +143,10 @@ class PostgresFleet:
         """Close the connections."""
         self._listener.close()
         self._database.close()
+
+
+def fleet_scheduler(pool: PollPool, lines: Lines, read_row: ReadRow) -> FleetScheduler:
+    """Return the scheduler for a pool whose ledger is a shared store."""
+    context = pool.context
+    store = PostgresFleet(postgres_of(context), context.hostname, context.globals.lease)
+    return FleetScheduler(pool, lines, store, read_row)

@@ -91,6 +91,11 @@ class Scheduler:
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
 
+    @property
+    def begins_no_more(self) -> bool:
+        """Whether polls begin no further message."""
+        return self.stopping
+
     def _begin(self, nursery: trio.Nursery) -> None:
         for job in self.jobs:
             nursery.start_soon(self._run_job, job, name=TASK)

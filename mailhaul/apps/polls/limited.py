@@ -186,13 +186,14 @@ class Limits:
         context, fence = self.context, hooks.fence
         return replace(
             context_for(context, lines),
-            ledger=context.ledger if fence is None else context.ledger.fenced(*fence),
             login_delay=hooks.login_delay,
             resting=hooks.resting,
             session=session,
             stopping=partial(is_stopping, context, hooks),
             note_token=hooks.note_token,
-            ledger=context.ledger_for(hooks.name),
+            ledger=context.ledger_for(hooks.name)
+            if fence is None
+            else context.ledger.fenced(*fence),
         )
 
     async def with_password(

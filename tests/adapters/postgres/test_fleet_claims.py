@@ -50,7 +50,9 @@ class Fleet:
 
     def add(self, *names: str, host: str = "h", watched: bool = False) -> None:
         self.accounts.add([NewAccount(one, f"poll {host}", host, one, watched) for one in names])
-        self.sql("UPDATE account SET due = now() - interval '1 second' WHERE name = ANY (?)", [*names])
+        self.sql(
+            "UPDATE account SET due = now() - interval '1 second' WHERE name = ANY (?)", [*names]
+        )
 
     def claim(
         self, worker: int, polls: int = MANY, watches: int = MANY, most: int = MANY,
