@@ -20,7 +20,7 @@ from mailhaul import imap
 from mailhaul.adapters.postgres.accounts import Accounts, NewAccount
 from mailhaul.adapters.postgres.database import Database
 from mailhaul.adapters.postgres.schema import prepare
-from mailhaul.servers.imap import serve_imap
+from mailhaul.servers.imap import CAPABILITIES, serve_imap
 from mailhaul.servers.mailboxes import Mailbox, Mailboxes
 
 from .daemon import has_ended, until
@@ -77,7 +77,9 @@ class MailServer:
     def _serve(self, user: str, stream: socket.socket) -> None:
         connection = Connection(stream, imap.Server(), cast(Any, None))
         boxes = Mailboxes({b"INBOX": self.inboxes[user]})
-        flow = serve_imap(connection.channel, boxes, {user.encode(): b"secret"})
+        offers = (*CAPABILITIES, b"IDLE")
+        users = {user.encode(): b"secret"}
+        flow = serve_imap(connection.channel, boxes, users, capabilities=offers)
         self.open[user] += 1
         with suppress(Exception):
             connection.serve(flow)

@@ -29,9 +29,7 @@ def fleet(tmp_path: Path, store_url: str) -> Iterator[Fleet]:
         yield found
 
 
-def test_every_message_is_delivered_once_whatever_happens(
-    fleet: Fleet, postgres: Postgres
-) -> None:
+def test_every_message_is_delivered_once_whatever_happens(fleet: Fleet, postgres: Postgres) -> None:
     """A machine is killed, one is stopped for longer than its lease, the database restarts."""
     names = ("a", "b", "c")
     polled = [f"p{number}" for number in range(6)]
@@ -115,5 +113,35 @@ def test_an_hour_of_kills_and_pauses(fleet: Fleet, postgres: Postgres) -> None:
     everything_arrives(fleet, names, 60)
     found = fleet.deliveries()
     twice = sum(count - 1 for count in found.values())
-    print(f"{len(found)} messages, {twice} twice; {kills} kills, {stops} stops, {restarts} restarts")
+    print(
+        f"{len(found)} messages, {twice} twice; {kills} kills, {stops} stops, {restarts} restarts"
+    )
     assert twice <= kills + stops
+
+
+def test_accounts_are_added_paused_and_removed_while_daemons_run(fleet: Fleet) -> None:
+    fleet.servers.add("joe")
+    entry = (
+        f"poll 127.0.0.1 protocol imap port {fleet.servers.ports['joe']}\n"
+        f'  user joe passwordeval "@print" sslproto "" idle maildir "{fleet.mail}/joe"\n'
+    )
+    fleet.start("a", "b")
+    done = fleet.run("a", "accounts", "add", text=entry.replace('"@print"', '"echo secret"'))
+    assert done.returncode == 5
+    assert "standard input:2:12: passwordeval: " in done.stderr
+    done = fleet.run("a", "accounts", "add", text=entry)
+    assert (done.returncode, done.stdout) == (0, "mailhaul: joe@127.0.0.1: added\n"), done.stderr
+    wait_for(lambda: fleet.sql("SELECT 1 FROM account WHERE watching"), 10, fleet, "ab")
+    fleet.servers.send("joe")
+    wait_for(lambda: sum(fleet.deliveries().values()) == 1, 10, fleet, "ab")
+    listed = fleet.run("b", "accounts")
+    assert "joe@127.0.0.1  store   watching" in listed.stdout
+    assert fleet.run("b", "accounts", "pause", "joe@127.0.0.1").returncode == 0
+    wait_for(lambda: not fleet.owners(), 2, fleet, "ab")
+    assert fleet.run("b", "accounts", "resume", "joe@127.0.0.1").returncode == 0
+    wait_for(lambda: fleet.sql("SELECT 1 FROM account WHERE watching"), 3, fleet, "ab")
+    done = fleet.run("b", "accounts", "remove", "joe@127.0.0.1", "jim@127.0.0.1")
+    assert done.returncode == 7
+    assert "joe@127.0.0.1: remove" in done.stdout
+    assert "jim@127.0.0.1: no such account" in done.stderr
+    assert fleet.run("b", "accounts", "list", "--json").returncode == 1

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...protocols.record import Record
-from .fleet import CHANNEL, DURABLE
 from .database import Database
+from .fleet import CHANNEL, DURABLE
 from .session import Result, Session
 
 NOTIFY = f"SELECT pg_notify('{CHANNEL}', ?)"
@@ -57,7 +57,7 @@ LIST = f"""
 SELECT a.name, a.origin, a.host, a.remote, {STATE}, w.name, extract(epoch FROM a.due)::float8,
     a.failures, a.refusals, extract(epoch FROM a.last_poll)::float8, a.last_code, a.problem, a.text
 FROM account a LEFT JOIN worker w ON w.id = a.owner AND w.expires > now()
-"""
+"""  # noqa: S608  the words are ours
 
 
 class NewAccount(Record):
@@ -111,16 +111,16 @@ class Accounts:
     def pause(self, names: Sequence[str], *, paused: bool) -> Sequence[str]:
         """Pause accounts, or resume them, which polls them at once; return the names of those."""
         query = (
-            "UPDATE account SET paused = ?, due = CASE WHEN ? THEN due ELSE now() END, waits = false"
-            " WHERE name = ANY (?) RETURNING id, name"
+            "UPDATE account SET paused = ?, waits = false,"
+            " due = CASE WHEN ? THEN due ELSE now() END WHERE name = ANY (?) RETURNING id, name"
         )
         return self._change(query, (paused, paused, list(names)))
 
     def wake(self, names: Sequence[str]) -> Sequence[str]:
         """Poll accounts at once, whatever happened before; return the names of those."""
         query = (
-            "UPDATE account SET due = now(), failures = 0, refusals = 0, problem = '', waits = false"
-            " WHERE name = ANY (?) AND NOT paused RETURNING id, name"
+            "UPDATE account SET due = now(), failures = 0, refusals = 0, problem = '',"
+            " waits = false WHERE name = ANY (?) AND NOT paused RETURNING id, name"
         )
         return self._change(query, (list(names),))
 

@@ -174,7 +174,7 @@ ON CONFLICT (name) DO UPDATE
     SET host = excluded.host, remote = excluded.remote, watched = excluded.watched
     WHERE account.origin = 'rc' AND (account.host, account.remote, account.watched)
         IS DISTINCT FROM (excluded.host, excluded.remote, excluded.watched)
-"""
+"""  # noqa: S608  the number is ours
 
 REFUSED = """
 INSERT INTO host (name, most, refused)

@@ -95,7 +95,7 @@ BEGIN
         extract(epoch FROM now() - a.due)::double precision
         FROM account a WHERE a.id = ANY (taken) AND a.owner = me;
 END $$
-"""
+"""  # noqa: S608  the number is ours
 
 FREE_EXPIRED = """
 CREATE FUNCTION free_expired() RETURNS void LANGUAGE sql AS $$

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import psycopg
 
-from .fleet import CHANNEL
 from .database import StoreFault, connect, is_lost
 from .faults import problem_text
+from .fleet import CHANNEL
 from .session import Row
 
 

@@ -15,8 +15,8 @@ import trio
 from ...adapters.ledger.alerts import AlertBook
 from ...adapters.ledger.results import EntryResult, entry_result
 from ...adapters.postgres.accounts import Accounts
-from ...adapters.postgres.fleet import FleetClaims
 from ...adapters.postgres.database import Database
+from ...adapters.postgres.fleet import FleetClaims
 from ...adapters.postgres.listener import Listener
 from ...adapters.postgres.records import Claim, RcEntry, Settlement, Totals
 from ...adapters.postgres.store import PostgresLedger

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mailhaul.adapters.postgres.accounts import Accounts, NewAccount
-from mailhaul.adapters.postgres.fleet import FleetClaims
 from mailhaul.adapters.postgres.database import Database, Fenced
+from mailhaul.adapters.postgres.fleet import FleetClaims
 from mailhaul.adapters.postgres.listener import Listener
 from mailhaul.adapters.postgres.records import Claim, RcEntry, Settlement
 from mailhaul.adapters.postgres.schema import prepare
