@@ -24,7 +24,7 @@ from mailhaul.apps.polls.lines import Lines
 from mailhaul.apps.polls.pool import PollPool
 from mailhaul.apps.polls.watching import PollEnded
 from mailhaul.flows.alerts import Alert
-from mailhaul.flows.outcome import ExitCode
+from mailhaul.flows.outcome import ExitCode, PollCounts
 
 LEASE = 30.0
 
@@ -117,6 +117,9 @@ class SimulatedStore:
 
     def is_current(self) -> bool:
         return True
+
+    def read_fleet(self, *_: object) -> Any:
+        raise NotImplementedError
 
     def close(self) -> None:
         pass
@@ -254,6 +257,8 @@ class SimulatedPool:
         hooks.begun()
         with self.world.poll(settings) as code:
             await trio.sleep(self.world.takes)
+        if code is ExitCode.IOERR:
+            hooks.ended(code, "store postgresql://db: lost", PollCounts(), 1.0)
         return code
 
     async def watch(
@@ -319,7 +324,7 @@ class Machine:
                 if self.world.expires[self.store.worker] <= trio.current_time():
                     self.store.register()
                 self.store.renew()
-            await trio.sleep(LEASE / 3)
+            await trio.sleep(2.0 if self.world.lost else LEASE / 3)
 
     def kill(self) -> None:
         """End it without a word to the store."""

@@ -242,6 +242,22 @@ def test_a_lost_store_is_waited_for_and_said_once() -> None:
     run(story)
 
 
+def test_a_poll_that_the_store_has_ended_is_no_failure_of_the_account() -> None:
+    async def story(world: World, nursery: trio.Nursery) -> None:
+        row = world.add("a")
+        row.failures = 1
+        world.codes["a"] = ExitCode.IOERR
+        machine = Machine(world, nursery)
+        await trio.sleep(2.5)
+        assert machine.said == []
+        assert (row.failures, len(world.polls["a"])) == (1, 1)
+        world.codes.clear()
+        await trio.sleep(4)
+        assert len(world.polls["a"]) == 2
+
+    run(story)
+
+
 def test_a_machine_that_was_cut_off_for_long_keeps_what_nobody_else_has_taken() -> None:
     async def story(world: World, nursery: trio.Nursery) -> None:
         watched, _, machine = await watched_and_polled(world, nursery)

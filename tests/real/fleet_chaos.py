@@ -79,7 +79,7 @@ class MailServer:
         boxes = Mailboxes({b"INBOX": self.inboxes[user]})
         offers = (*CAPABILITIES, b"IDLE")
         users = {user.encode(): b"secret"}
-        flow = serve_imap(connection.channel, boxes, users, capabilities=offers)
+        flow = serve_imap(cast(Any, connection.channel), boxes, users, capabilities=offers)
         self.open[user] += 1
         with suppress(Exception):
             connection.serve(flow)

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,9 @@ def test_every_message_is_delivered_once_whatever_happens(fleet: Fleet, postgres
     # Only "c" is left: it takes over from both.
     everything_arrives(fleet, names, 2 * LEASE + 5)
     assert time.monotonic() - stopped > LEASE / 2
+    found = fleet.status("c")
+    assert Counter(one["alive"] for one in found["fleet"]["workers"])[False] >= 1
+    assert found["fleet"]["accounts"] == len(users) == len(found["accounts"])
     fleet.signal("b", signal.SIGCONT)
     fleet.start("a")
     send(fleet, users, 2)
@@ -136,6 +140,9 @@ def test_accounts_are_added_paused_and_removed_while_daemons_run(fleet: Fleet) -
     wait_for(lambda: sum(fleet.deliveries().values()) == 1, 10, fleet, "ab")
     listed = fleet.run("b", "accounts")
     assert "joe@127.0.0.1  store   watching" in listed.stdout
+    metrics = fleet.run("a", "status", "--metrics").stdout
+    assert 'mailhaul_fleet_accounts{state="watching"} 1' in metrics
+    assert 'mailhaul_fleet_workers{state="alive"} 2' in metrics
     assert fleet.run("b", "accounts", "pause", "joe@127.0.0.1").returncode == 0
     wait_for(lambda: not fleet.owners(), 2, fleet, "ab")
     assert fleet.run("b", "accounts", "resume", "joe@127.0.0.1").returncode == 0

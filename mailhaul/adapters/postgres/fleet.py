@@ -143,7 +143,7 @@ class FleetClaims:
 
 def columns_of(records: Sequence[Record]) -> Sequence[Sequence[object]]:
     """Return the fields of records of one class, as one list for each field."""
-    fields = type(records[0]).__match_args__ if records else ()
+    fields: Sequence[str] = type(records[0]).__match_args__ if records else ()
     return [[getattr(one, field) for one in records] for field in fields]
 
 

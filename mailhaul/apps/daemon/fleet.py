@@ -17,13 +17,13 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from math import ceil
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
 from ...adapters.config.errors import ConfigErrors
 from ...adapters.config.settings import AccountSettings
-from ...adapters.ledger.results import EntryResult
+from ...adapters.ledger.results import EntryResult, Waiting
 from ...adapters.ledger.store import LedgerFault
 from ...adapters.postgres.records import Claim, RcEntry, Settlement, Totals
 from ...flows.alerts import Alert
@@ -34,6 +34,9 @@ from ..polls.limited import TOTAL
 from ..polls.lines import Lines
 from ..polls.pool import PollPool
 from .scheduler import TASK, Scheduler
+
+if TYPE_CHECKING:
+    from ..polls.fleet_status import FleetStatus
 
 TICK = 0.5
 """Seconds between two looks for accounts that are due."""
@@ -56,8 +59,14 @@ MAX_APART = 10_000
 """Accounts that are remembered because their servers want a connection for each folder."""
 LAST_FLUSH = 5.0
 """Seconds that giving everything back may take at the end."""
+STORE_FAULT = "store "
+"""What the error of a poll begins with that the store has ended (``StoreFault``)."""
 EVERYTHING = "*"
 """A notification that means: whatever is held here may have changed."""
+
+
+ReadRow = Callable[[str, str], AccountSettings]
+"""Takes the text of an account and its name; raises ConfigErrors."""
 
 
 class FleetStore(Protocol):
@@ -125,15 +134,19 @@ class FleetStore(Protocol):
         """Wait for notifications; return their payloads."""
         ...
 
-
-ReadRow = Callable[[str, str], AccountSettings]
-"""Takes the text of an account and its name; raises ConfigErrors."""
+    def read_fleet(
+        self, read_row: ReadRow, own: Mapping[str, AccountSettings], waits: Sequence[Waiting]
+    ) -> FleetStatus:
+        """Return the state of all machines. It blocks."""
+        ...
 
 
 class Held:
     """An account that is claimed, and the jobs that poll it."""
 
-    __slots__ = ("again", "claim", "delay", "jobs", "lost", "results", "settings", "watching")
+    __slots__ = (
+        "again", "claim", "delay", "faulty", "jobs", "lost", "results", "settings", "watching",
+    )  # fmt: skip
 
     def __init__(self, claim: Claim, settings: AccountSettings) -> None:
         self.claim = claim
@@ -142,6 +155,8 @@ class Held:
         self.results: list[PollResult] = []
         """How its polls ended, as far as the store has not heard of it."""
         self.watching = False
+        self.faulty = False
+        """Whether a poll has ended because the store could not be used."""
         self.again = False
         """Whether other jobs take the place of these, in the same claim."""
         self.lost = False
@@ -209,6 +224,10 @@ class FleetScheduler(Scheduler):
                 except LedgerFault as fault:
                     self._lines.complain(f"{fault}; others take over when the lease has expired")
             self._store.close()
+
+    def read_fleet(self, waits: Sequence[Waiting]) -> FleetStatus:
+        """Return the state of all machines. It blocks, and raises LedgerFault."""
+        return self._store.read_fleet(self.read_row, self._own, waits)
 
     @property
     def begins_no_more(self) -> bool:
@@ -438,9 +457,15 @@ class FleetScheduler(Scheduler):
 
     def note_result(self, result: PollResult) -> None:
         """Note how a poll ended. It is stored once the store has agreed that it was ours."""
+        held = self._by_key.get(result.entry)
+        if held and result.code is ExitCode.IOERR and result.words.startswith(STORE_FAULT):
+            # The account has done nothing wrong: it is polled again when the store is back.
+            held.faulty = True
+            self.results.setdefault(result.entry, EntryResult(result.entry))
+            return
         super().note_result(result)
         self.unwritten.pop()
-        if held := self._by_key.get(result.entry):
+        if held:
             held.results.append(result)
 
     def _of(self, job: Job) -> Held | None:
@@ -455,8 +480,8 @@ class FleetScheduler(Scheduler):
             claim.id,
             claim.epoch,
             0.0 if keeps else self._delay(held),
-            max(schedule.failures for schedule in schedules),
-            max(schedule.refusals for schedule in schedules),
+            claim.failures if held.faulty else max(one.failures for one in schedules),
+            claim.refusals if held.faulty else max(one.refusals for one in schedules),
             int(codes[-1]) if codes else None,
             keeps,
             keeps,
@@ -467,6 +492,8 @@ class FleetScheduler(Scheduler):
         """Return in how many seconds an account is polled next."""
         if held.delay is not None:
             return held.delay
+        if held.faulty:
+            return RETRY_SECONDS
         if not all(job.polls for job in held.jobs) or (self.stopping and held.watching):
             return 0.0
         delay = min(job.schedule.due for job in held.jobs) - trio.current_time()

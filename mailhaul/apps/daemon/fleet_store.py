@@ -12,8 +12,9 @@ from typing import TypeVar
 
 import trio
 
+from ...adapters.config.settings import AccountSettings
 from ...adapters.ledger.alerts import AlertBook
-from ...adapters.ledger.results import EntryResult, entry_result
+from ...adapters.ledger.results import EntryResult, Waiting, entry_result
 from ...adapters.postgres.accounts import Accounts
 from ...adapters.postgres.database import Database
 from ...adapters.postgres.fleet import FleetClaims
@@ -21,6 +22,7 @@ from ...adapters.postgres.listener import Listener
 from ...adapters.postgres.records import Claim, RcEntry, Settlement, Totals
 from ...adapters.postgres.store import PostgresLedger
 from ...flows.alerts import Alert
+from ..polls.fleet_status import FleetStatus, fleet_status
 from ..polls.lines import Lines
 from ..polls.pool import PollPool
 from ..polls.shared_store import postgres_of
@@ -138,6 +140,12 @@ class PostgresFleet:
         except BaseException:
             self._descriptor = -1
             raise
+
+    def read_fleet(
+        self, read_row: ReadRow, own: Mapping[str, AccountSettings], waits: Sequence[Waiting]
+    ) -> FleetStatus:
+        """Return the state of all machines. It blocks."""
+        return fleet_status(self._ledger, read_row, own, waits)
 
     def close(self) -> None:
         """Close the connections."""

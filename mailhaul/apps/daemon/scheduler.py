@@ -12,11 +12,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import trio
 
 from ...adapters.config.settings import AccountSettings
-from ...adapters.ledger.results import EntryResult, with_result
+from ...adapters.ledger.results import EntryResult, Waiting, with_result
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import GOOD, ExitCode, PollResult
 from ...flows.schedule import CORRECTED
@@ -26,6 +27,9 @@ from ..polls.jobs import WATCHED, Job, JobState, jobs_for
 from ..polls.lines import Lines
 from ..polls.pool import PollPool
 from .alerts import Alerts
+
+if TYPE_CHECKING:
+    from ..polls.fleet_status import FleetStatus
 
 LAST_SECONDS = 20.0
 """Seconds that messages under way may take once the daemon stops."""
@@ -90,6 +94,11 @@ class Scheduler:
                 while any(job.state is JobState.POLLING for job in [*self.jobs, *self._leaving]):
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
+
+    def read_fleet(self, waits: Sequence[Waiting]) -> FleetStatus | None:
+        """Return the state of all machines that share the store, if there is one. It blocks."""
+        del waits
+        return None
 
     @property
     def begins_no_more(self) -> bool:

@@ -340,8 +340,6 @@ class Service:
         for warning in configuration.warnings:
             self._lines.complain(str(warning))
         before, known = self._configuration.globals, self._configuration.accounts
-        if place_of_store(before) != place_of_store(configuration.globals):
-            self._lines.complain("another store or lease is used after the daemon is started again")
         accounts = [with_known_password(one, known) for one in configuration.accounts]
         self._configuration = configuration.with_accounts(accounts)
         settings = configuration.globals
@@ -416,11 +414,6 @@ def read_row_of(
     from ...adapters.config.rows import RowReader  # few daemons share a store
 
     return RowReader(configuration(), caller).read(text, name)
-
-
-def place_of_store(settings: GlobalSettings) -> tuple[bytes, int]:
-    """Return where the ledger is, and how long it waits for a machine."""
-    return settings.store.reveal() if settings.store else b"", settings.lease
 
 
 def rules_of(settings: GlobalSettings) -> Mapping[str, object]:
