@@ -232,7 +232,7 @@ def test_a_lost_store_is_waited_for_and_said_once() -> None:
         watched, polled, machine = await watched_and_polled(world, nursery)
         polled.due = trio.current_time()
         world.lost = True
-        await trio.sleep(20)
+        await trio.sleep(15)
         assert [("nothing new is polled" in text) for text in machine.said] == [True]
         world.lost = False
         await trio.sleep(5)

@@ -63,7 +63,7 @@ class FleetClaims:
 
     def held(self, worker: int) -> Mapping[int, int]:
         """Return the epochs of all accounts that a worker holds, by their ids."""
-        query = "SELECT id, epoch FROM account WHERE owner = ?"
+        query = "SELECT id, epoch FROM account WHERE owner = ? AND owner > 0"
         return dict(self._database.write(lambda s: s.execute(query, (worker,)).fetchall()))
 
     def release(self, epochs: Mapping[int, int]) -> None:
@@ -119,7 +119,7 @@ class FleetClaims:
         row = self._database.write(
             lambda session: session.execute(
                 "SELECT (SELECT count(*) FROM worker WHERE expires > now()),"
-                " (SELECT count(*) FROM account WHERE watched AND owner IS NOT NULL)"
+                " (SELECT count(*) FROM account WHERE watched AND owner > 0)"
             )
         ).fetchone()
         return Totals(*row) if row else Totals(1, 0)
@@ -178,8 +178,8 @@ ON CONFLICT (name) DO UPDATE
 
 REFUSED = """
 INSERT INTO host (name, most, refused)
-SELECT r.name, greatest(1, least(?2, greatest(1, ?2 - room(r.name, ?2))) / 2), now()
-FROM unnest(CAST(?1 AS text[])) AS r(name)
+SELECT r.host, greatest(1, least(?2, greatest(1, ?2 - r.room)) / 2), now()
+FROM rooms(CAST(?1 AS text[]), ?2) AS r
 ON CONFLICT (name) DO UPDATE SET most = excluded.most, refused = excluded.refused
     WHERE host.refused < now() - interval '1 minute'
 """
