@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from ..files import RC_FILE
-from . import options
+from . import options, secret_table
 from .errors import ConfigError, ConfigErrors, ConfigWarning, Place, quoted
 from .grammar import parse
 from .merge import account_settings
@@ -79,7 +79,7 @@ class RowPolicy:
         match option.leads_to:
             case "":
                 return value
-            case options.COMMAND:
+            case secret_table.COMMAND:
                 return self._command(cast(str, value))
             case options.FILE_OR_FOLDER:
                 return self._path(cast(str, value))

@@ -175,6 +175,8 @@ class Held:
 class FleetScheduler(Scheduler):
     """Runs the jobs of the accounts that this machine has claimed."""
 
+    is_shared = True
+
     def __init__(
         self,
         pool: PollPool,

@@ -53,6 +53,9 @@ SOON = 5.0
 class Scheduler:
     """Runs the jobs of a configuration. ``run`` returns after ``stop`` was called."""
 
+    is_shared = False
+    """Whether other machines poll these accounts, too."""
+
     def __init__(
         self,
         pool: PollPool,

@@ -16,17 +16,16 @@ from mailhaul.adapters.config.caller import Caller
 from mailhaul.adapters.config.errors import ConfigErrors
 from mailhaul.adapters.config.load import load
 from mailhaul.adapters.config.options import (
-    COMMAND,
     FILE_OR_FOLDER,
     HOST,
     LISTENER,
-    MACHINE,
     OPTIONS,
     SERVER,
     USER,
     Option,
 )
 from mailhaul.adapters.config.rows import RowReader, is_below, is_host, split_rows
+from mailhaul.adapters.config.secret_table import COMMAND, MACHINE
 from mailhaul.adapters.config.secrets import SecretReader
 from mailhaul.adapters.config.settings import AccountSettings
 from mailhaul.adapters.config.writer import quote
