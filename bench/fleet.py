@@ -70,7 +70,7 @@ def benchmark(given: argparse.Namespace) -> None:
     print(f" ({given.rate:.0f} polls/s); {given.workers} workers; filled in {filled:.1f} s")
     arguments = [sys.executable, "-m", "bench.fleet", *sys.argv[1:], "--worker"]
     # Files, since a pipe that nobody reads would stop the worker.
-    outputs = [tempfile.TemporaryFile("w+") for _ in range(given.workers)]
+    outputs = [tempfile.TemporaryFile("w+") for _ in range(given.workers)]  # noqa: SIM115
     started = [subprocess.Popen(arguments, stdout=output) for output in outputs]
     time.sleep(max(0.0, begin - filled) + given.seconds)
     takeover = kill_one(started[0], database) if given.workers > 1 else 0.0
@@ -105,7 +105,6 @@ def report(
     outputs: Sequence[str], takeover: float, given: argparse.Namespace, database: Database
 ) -> None:
     """Print the figures of all workers."""
-    print([len(output) for output in outputs], outputs[-1][-200:])
     lines = [json.loads(line) for output in outputs for line in output.splitlines()]
     # The first seconds fill the caches; the last ones are those of the take-over.
     ends = max(line["at"] for line in lines)
@@ -131,7 +130,11 @@ def at(values: Sequence[float], part: float) -> float:
 def worker(given: argparse.Namespace) -> None:
     """Poll until SIGTERM; print the number and the lateness of polls each second."""
     ends: list[bool] = []
-    signal.signal(signal.SIGTERM, lambda *_: ends.append(True))
+
+    def end(number: int, frame: object) -> None:
+        ends.append(True)
+
+    signal.signal(signal.SIGTERM, end)
     member = Worker(given.url, f"bench:{os.getpid()}", given.lease)
     member.start()
     claims = FleetClaims(Database(given.url))
@@ -150,7 +153,7 @@ def worker(given: argparse.Namespace) -> None:
         found = claims.claim(member.id, min(1000, given.places - len(busy)), 0, (), 128)
         for claim in found:
             late.append(claim.late)
-            takes = given.takes * (0.5 + random.random())
+            takes = given.takes * (0.5 + random.random())  # noqa: S311  # no secret
             heappush(busy, (now + takes, claim.id, claim.epoch))
         if now - told >= 1:
             some = random.sample(late, min(len(late), 500))

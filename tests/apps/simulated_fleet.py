@@ -118,7 +118,7 @@ class SimulatedStore:
     def is_current(self) -> bool:
         return True
 
-    def read_fleet(self, *_: object) -> Any:
+    def read_fleet(self, read_row: Any, own: Any, waits: Any) -> Any:
         raise NotImplementedError
 
     def close(self) -> None:

@@ -43,7 +43,8 @@ WORKERS = """
 SELECT w.name, extract(epoch FROM w.started)::float8, extract(epoch FROM w.expires)::float8,
     w.expires > now(), count(a.id) FILTER (WHERE NOT a.watching),
     count(a.id) FILTER (WHERE a.watching)
-FROM worker w LEFT JOIN account a ON a.owner = w.id AND a.owner > 0 GROUP BY w.id ORDER BY w.name, w.id
+FROM worker w LEFT JOIN account a ON a.owner = w.id AND a.owner > 0
+GROUP BY w.id ORDER BY w.name, w.id
 """
 COUNTS = f"""
 SELECT {STATE}, count(*), count(*) FILTER (WHERE a.owner IS NULL AND NOT a.paused

@@ -15,6 +15,7 @@ from ...adapters.files import RC_FILE, read_file
 from ...flows.outcome import ExitCode, PollFailed
 from ..polls.accounts import keys_for
 from ..polls.lines import Lines, escape, plural, write
+from ..polls.state_folder import store_of
 from ..polls.status import (
     CODE_OR_NULL,
     COUNT,
@@ -30,6 +31,7 @@ from .arguments import read_arguments, read_stdin
 from .commands import invalid
 
 if TYPE_CHECKING:
+    from ...adapters.config.settings import AccountSettings
     from ...adapters.postgres.accounts import Accounts, StoredAccount
 
 ACTIONS = ("list", "show", "add", "pause", "resume", "poll", "remove")
@@ -79,10 +81,10 @@ def opened(configuration: Configuration) -> Iterator[Accounts]:
     """Open the store that the rc file names. Raises PollFailed."""
     from ..polls.shared_store import shared_ledger
 
-    store = configuration.globals.store
-    if store is None or store.reveal().lower() == b"sqlite":
+    url = store_of(configuration.globals)
+    if not url:
         raise PollFailed(ExitCode.SYNTAX, NO_STORE)
-    ledger = shared_ledger(store)
+    ledger = shared_ledger(url)
     from ...adapters.postgres.accounts import Accounts
 
     try:
@@ -108,7 +110,9 @@ def add(
     name = words[0] if words and words[0] != "-" else "standard input"
     data = read_stdin() if name == "standard input" else contents(name)
     reader = RowReader(configuration, caller)
-    texts, settings, errors = [], [], list[ConfigError]()
+    texts: list[str] = []
+    settings: list[AccountSettings] = []
+    errors: list[ConfigError] = []
     for text, place in split_rows(data, name):
         try:
             one, warnings = reader.read_with_warnings(text, name)

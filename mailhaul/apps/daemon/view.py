@@ -54,7 +54,7 @@ class View:
     async def document(self) -> dict[str, Any]:
         """Return what ``mailhaul status --json`` prints."""
         entries = await self.entries()
-        fleet = self._fleet and described_fleet(self._fleet)
+        fleet = None if self._fleet is None else described_fleet(self._fleet)
         return document(entries, self._facts(), time.time(), fleet)
 
     async def metrics(self, *, openmetrics: bool = True) -> str:

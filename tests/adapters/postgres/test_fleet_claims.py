@@ -16,6 +16,7 @@ from mailhaul.adapters.postgres.listener import Listener
 from mailhaul.adapters.postgres.records import Claim, RcEntry, Settlement
 from mailhaul.adapters.postgres.schema import prepare
 from mailhaul.adapters.postgres.store import PostgresLedger
+from mailhaul.protocols.record import replace
 
 pytestmark = pytest.mark.real
 MANY = 1000
@@ -61,11 +62,7 @@ class Fleet:
         return list(self.claims.claim(worker, polls, watches, own, most))
 
     def settle(self, *claims: Claim, delay: float = 0.0, **more: Any) -> set[int]:
-        some = [
-            Settlement(**{"id": one.id, "epoch": one.epoch, "delay": delay, "failures": 0,
-                          "refusals": 0, **more})
-            for one in claims
-        ]  # fmt: skip
+        some = [replace(Settlement(one.id, one.epoch, delay, 0, 0), **more) for one in claims]
         return set(self.claims.settle(some))
 
 
