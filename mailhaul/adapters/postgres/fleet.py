@@ -83,7 +83,7 @@ class FleetClaims:
     def adopt(self, worker: int, epochs: Mapping[int, int]) -> Collection[int]:
         """Make a new worker the owner of accounts that nobody has claimed since; return their ids.
 
-        A machine that was paused too long registers anew.
+        A machine that was paused too long registers again.
         """
 
         def work(session: Session) -> Result:

@@ -8,6 +8,8 @@ spread evenly over the machines.
 Everything that concerns claims is done by one task, one thing after the other: give accounts back,
 see whether those that are held still are ours, claim more. So nothing is ever both given back and
 looked for.
+
+This file is long because all of this is one order of steps over one set of held accounts.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -26,13 +28,13 @@ from ...adapters.config.settings import AccountSettings
 from ...adapters.ledger.results import EntryResult, Waiting
 from ...adapters.ledger.store import LedgerFault
 from ...adapters.postgres.records import Claim, RcEntry, Settlement, Totals
-from ...flows.alerts import Alert
 from ...flows.outcome import GOOD, ExitCode, PollResult
 from ..polls.accounts import folders_of, keys_for, user_at_server
 from ..polls.jobs import Job, JobState
 from ..polls.limited import TOTAL
 from ..polls.lines import Lines
 from ..polls.pool import PollPool
+from .fleet_interface import FleetStore, ReadRow
 from .scheduler import TASK, Scheduler
 
 if TYPE_CHECKING:
@@ -63,82 +65,6 @@ STORE_FAULT = "store "
 """What the error of a poll begins with that the store has ended (``StoreFault``)."""
 EVERYTHING = "*"
 """A notification that means: whatever is held here may have changed."""
-
-
-ReadRow = Callable[[str, str], AccountSettings]
-"""Takes the text of an account and its name; raises ConfigErrors."""
-
-
-class FleetStore(Protocol):
-    """The store as the scheduler uses it; see ``fleet_store``. All methods raise LedgerFault."""
-
-    async def join(self) -> int:
-        """Join the machines, if this was not done; return the id of this one.
-
-        It changes if this machine was paused or cut off for too long.
-        """
-        ...
-
-    def is_current(self) -> bool:
-        """Whether the others leave this machine's accounts alone, by its own clock."""
-        ...
-
-    def close(self) -> None:
-        """Leave nothing open."""
-        ...
-
-    async def claim(
-        self, worker: int, polls: int, watches: int, own: Collection[int], most: int
-    ) -> Sequence[Claim]:
-        """Claim accounts that are due, in the name of this worker."""
-        ...
-
-    async def settle(self, settlements: Sequence[Settlement]) -> Collection[int]:
-        """Give accounts back; return the ids of those that were still ours."""
-        ...
-
-    async def keep(self, worker: int, epochs: Mapping[int, int]) -> Collection[int]:
-        """Keep these accounts in the name of this worker, and give back all others.
-
-        Return those that another machine has claimed.
-        """
-        ...
-
-    async def put(self, entries: Sequence[RcEntry]) -> Mapping[str, int]:
-        """Make the rows of entries of the rc file; return their ids."""
-        ...
-
-    async def totals(self) -> Totals:
-        """Return what the machines share."""
-        ...
-
-    async def refused(self, hosts: Sequence[str], most: int) -> None:
-        """Note that hosts have refused connections."""
-        ...
-
-    async def wake(self, names: Sequence[str]) -> None:
-        """Make these accounts due."""
-        ...
-
-    async def look(self, ids: Sequence[int]) -> Mapping[int, tuple[bool, str | None]]:
-        """Return whether accounts are paused, and their text."""
-        ...
-
-    async def history(
-        self, names: Sequence[str]
-    ) -> tuple[Mapping[str, EntryResult], Sequence[Alert]]:
-        """Return how the polls of entries ended, and the alerts that have not ended."""
-        ...
-
-    async def changes(self) -> Sequence[str]:
-        """Wait for notifications; return their payloads."""
-        ...
-
-    def read_fleet(
-        self, read_row: ReadRow, own: Mapping[str, AccountSettings], waits: Sequence[Waiting]
-    ) -> FleetStatus:
-        """Return the state of all machines. It blocks."""
-        ...
 
 
 class Held:
@@ -211,7 +137,7 @@ class FleetScheduler(Scheduler):
         self._looked = float("-inf")
         self._kept = float("-inf")
         self._woken = False
-        self._worker = 0
+        self._worker: int = 0
 
     # The scheduler's face
 

@@ -1,7 +1,7 @@
 """The store in PostgreSQL for the scheduler of a fleet: its calls block, so threads make them.
 
 A call in a thread takes some tens of microseconds more than the call itself, and a machine makes a
-few of them in a second: nothing is to be gained from a driver of its own.
+few of them in a second: a driver of its own would gain nothing.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from ..polls.fleet_status import FleetStatus, fleet_status
 from ..polls.lines import Lines
 from ..polls.pool import PollPool
 from ..polls.shared_store import postgres_of
-from .fleet import EVERYTHING, FleetScheduler, ReadRow
+from .fleet import EVERYTHING, FleetScheduler
+from .fleet_interface import ReadRow
 
 T = TypeVar("T")
 
 
 class PostgresFleet:
-    """The accounts of a store; see ``fleet.FleetStore``.
+    """The accounts of a store; see ``fleet_interface.FleetStore``.
 
     It has connections of its own: claims wait for no ledger, and no poll for a claim. ``host`` is
     the name of this machine for people, ``lease`` is in seconds.
