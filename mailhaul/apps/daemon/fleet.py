@@ -48,6 +48,8 @@ KEEP_SECONDS = 5.0
 """Seconds between two comparisons of what is held here with what the store says."""
 RETRY_SECONDS = 2.0
 """Seconds between two tries to reach a store that was lost."""
+HAND_OVER_SECONDS = 5.0
+"""Seconds for which a machine claims nothing to watch after it has given some away."""
 FOREIGN_SECONDS = 30.0
 """Seconds after which an account that this machine does not know may be claimed again."""
 PROBLEM_SECONDS = 300.0
@@ -136,6 +138,7 @@ class FleetScheduler(Scheduler):
         self._refusals: dict[str, int] = {}
         self._looked = float("-inf")
         self._kept = float("-inf")
+        self._handed_over = float("-inf")
         self._woken = False
         self._worker: int = 0
 
@@ -513,13 +516,18 @@ class FleetScheduler(Scheduler):
         """Return how many more accounts may be claimed to be watched."""
         if self.totals.workers <= 1:
             return self._room
+        if trio.current_time() - self._handed_over < HAND_OVER_SECONDS:
+            # What was given back is for others.
+            return 0
         share = self._share()
-        return max(0, share + step_of(share) - self._watching)
+        return max(0, share + max(2, share // 4) - self._watching)
 
     def _hand_over(self) -> None:
-        """Give back accounts beyond the share of this machine, some at a time."""
+        """Give back accounts beyond the share of this machine."""
         share = self._share()
-        surplus = self._watching - share - step_of(share)
+        surplus = self._watching - share - max(1, share // 10)
+        if surplus > 0:
+            self._handed_over = trio.current_time()
         for held in list(self._held.values()) if surplus > 0 else ():
             if surplus <= 0:
                 break
@@ -584,8 +592,3 @@ def differ(one: AccountSettings, other: AccountSettings | None) -> bool:
 def is_watched(settings: AccountSettings) -> bool:
     """Whether an account asks to be watched."""
     return settings.idle and settings.protocol == "imap"
-
-
-def step_of(share: int) -> int:
-    """Return by how much a machine may exceed its share."""
-    return max(1, share // 10)
