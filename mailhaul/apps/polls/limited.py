@@ -37,6 +37,8 @@ TOTAL = 200
 """Polls at a time."""
 PER_LISTENER = 15
 """Connections at a time to one listener. Exim accepts 20 by default, from all clients."""
+MAX_KNOWN = 20_000
+"""Servers and users that are remembered although nothing is open: a store may have millions."""
 PASSWORDS = 8
 """Password commands and pipes at a time, which may hang."""
 
@@ -136,6 +138,8 @@ class Limits:
     def register(self, settings: AccountSettings) -> None:
         """Make the limiters for a server and for the listeners of its mail."""
         most = self.context.globals.maxconnections
+        if len(self._servers) > MAX_KNOWN:
+            self._servers = {k: one for k, one in self._servers.items() if one.is_remarkable}
         self._servers.setdefault(settings.host, ServerPlaces(most)).admission.most = most
         if chosen_sink(settings) not in LISTENERS:
             return
@@ -163,6 +167,8 @@ class Limits:
 
     def account(self, settings: AccountSettings) -> Places:
         """Return the limiter for the polls of one user."""
+        if len(self._accounts) > MAX_KNOWN:
+            self._accounts = {k: one for k, one in self._accounts.items() if one.is_used}
         return self._accounts.setdefault((settings.host, settings.remote_user), Places(1))
 
     def slot(self, settings: AccountSettings, retries: int = 0) -> ServerSlot:

@@ -14,8 +14,14 @@ class Places:
     """A number of places. Those who ask get them in this order."""
 
     def __init__(self, total: int) -> None:
+        self._total = total
         self._free = total
         self._waiting: dict[object, Signal] = {}
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a place is taken, or waited for."""
+        return self._free < self._total or bool(self._waiting)
 
     def ask(self, holder: object) -> Signal:
         """Ask for a place; return what is set when there is one."""
