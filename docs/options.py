@@ -36,6 +36,7 @@ ARGUMENTS = {
     options.SECONDS: "NUMBER[s|m|h|d]",
     options.PERIOD: "PERIOD",
     options.DAY: "DATE or PERIOD",
+    options.NAMED: "NAME STRING",
 }
 """The argument of an rc file keyword. A flag has none; options not listed here take a string."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from ..adapters.config.caller import Caller, find_caller
 from ..adapters.config.errors import ConfigErrors, ConfigRefused
-from ..adapters.config.load import Configuration, load
+from ..adapters.config.load import Configuration, is_fleet, load
 from ..flows.outcome import ExitCode, PollFailed
 from .polls.inherited import current_folder, is_wanted, reset_inherited_state
 from .polls.interrupted import Interrupted, SignalHandler, place_of
@@ -99,7 +99,7 @@ def run(
         return wake_running(pid, configuration.run.check, arguments, caller, lines)
     for warning in configuration.warnings:
         lines.complain(str(warning))
-    if not configuration.accounts:
+    if not (configuration.accounts or is_fleet(configuration.globals)):
         from .cli.nothing import why_nothing
 
         lines.say(why_nothing(configuration, caller))

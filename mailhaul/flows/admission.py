@@ -72,6 +72,11 @@ class Admission:
         return len(self._open) < self.limit
 
     @property
+    def refusals(self) -> int:
+        """A number that grows when the server refuses connections because of others."""
+        return self._begun_at_refusal
+
+    @property
     def has_refused(self) -> bool:
         """Whether the server has ever refused a connection because of others."""
         return self._begun_at_refusal > 0

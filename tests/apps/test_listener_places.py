@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from mailhaul.apps.polls.limited import PER_LISTENER
+from mailhaul.apps.polls.limited import PER_LISTENER, places_at
 from mailhaul.apps.polls.places import ListenerPlaces, Places, Share
+from mailhaul.flows.requests import Tcp
 
 
 def taken(share: Share, wanted: int) -> int:
@@ -25,6 +26,28 @@ def taken(share: Share, wanted: int) -> int:
 
 def test_the_only_server_has_all_places() -> None:
     assert taken(ListenerPlaces(15).share("a"), 20) == 15
+
+
+def test_fewer_places_count_for_those_that_ask_later() -> None:
+    places = ListenerPlaces(6)
+    share = places.share("a")
+    holders = [object() for _ in range(6)]
+    assert all(share.ask(holder).is_set for holder in holders)
+    places.resize(3)
+    waiting = share.ask("last")
+    for holder in holders[:3]:
+        share.give_back(holder)
+    assert not waiting.is_set
+    share.give_back(holders[3])
+    assert waiting.is_set
+    places.resize(6)
+    assert taken(share, 9) == 3
+
+
+def test_listeners_elsewhere_are_shared_by_all_machines() -> None:
+    assert places_at(Tcp("relay.example.org", 25), 4) == PER_LISTENER // 4
+    assert places_at(Tcp("relay.example.org", 25), 99) == 1
+    assert places_at(Tcp("localhost", 25), 4) == PER_LISTENER
 
 
 def test_a_slow_server_leaves_a_place_for_every_other_one() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -357,3 +358,26 @@ def test_a_thread_that_hangs_is_abandoned() -> None:
     began = time.monotonic()
     trio.run(story)
     assert MAX_WAIT_FOR_CALL < time.monotonic() - began < 20
+
+
+def test_users_and_servers_that_were_polled_once_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("mailhaul.apps.polls.limited.MAX_KNOWN", 3)
+    context: Any = SimpleNamespace(globals=SimpleNamespace(maxconnections=9))
+    limits = limited.Limits(context, lambda: 0.0)
+    values = {"pollname": "h0", "remote_user": "u", "maildir": str(tmp_path)}
+    first = AccountSettings(values)
+    limits.register(first)
+    held = limits.account(first)
+    held.ask("poll")
+    slot = limits.slot(first)
+    slot.ask("poll")
+    for number in range(1, 50):
+        other = AccountSettings({**values, "pollname": f"h{number}"})
+        limits.register(other)
+        limits.account(other)
+    assert limits.account(first) is held
+    assert limits.connections == 1
+    assert len(limits._servers) <= 5
+    assert len(limits._accounts) <= 5

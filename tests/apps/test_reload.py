@@ -150,6 +150,8 @@ EXPECTED: dict[str, tuple[str, Callable[[Running, PollContext], bool]]] = {
     "store": ("set store sqlite", lambda daemon, context: not context.ledger.is_shared),
     "storekeyfile": ("set storekeyfile /x/key", of_polls("storekeyfile", "/x/key")),
     "lease": ("set lease 60", of_polls("lease", 60)),
+    "commands": ('set command x "y"', of_polls("commands", (("x", "y"),))),
+    "storefolders": ("set storefolders /x", of_polls("storefolders", ("/x",))),
     # For other programs.
     "properties": ("set properties x", lambda daemon, context: True),
 }

@@ -93,7 +93,7 @@ def test_the_command_prints_names_and_documents(capsys: pytest.CaptureFixture[st
     assert [line.split()[0] for line in listed] == sorted(SCHEMAS)
     assert schema(["status"], caller, lines) is ExitCode.SUCCESS
     assert json.loads(capsys.readouterr().out) == schema_of("status")
-    with pytest.raises(Misused, match="the names are check"):
+    with pytest.raises(Misused, match="the names are accounts"):
         schema(["nothing"], caller, lines)
     with pytest.raises(Misused):
         schema(["status", "log"], caller, lines)

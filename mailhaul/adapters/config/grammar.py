@@ -48,6 +48,7 @@ _SPECIAL: Final = frozenset(
         options.AUTH,
         options.DAY,
         options.ENVELOPE,
+        options.NAMED,
         options.NUMBERS,
         options.OCTETS,
         options.PERIOD,
@@ -334,6 +335,10 @@ class _Parser:
                 values[name] = (*earlier, *self.numbers())
             case options.ENVELOPE:
                 self.envelope(yes, values)
+            case options.NAMED:
+                named = (self.string("a name"), self.string("a command"))
+                pairs = cast("tuple[tuple[str, str], ...]", values.get(name, ()))
+                values[name] = (*pairs, named)
             case options.OCTETS:
                 values[name] = self.amount("a number of octets, such as 2500m", OCTETS)
             case options.SECONDS:

@@ -20,6 +20,7 @@ from .options import (
     ENVELOPE,
     GLOBAL_KEYWORDS,
     LIST,
+    NAMED,
     OCTETS,
     OWN_AUTHS,
     OWN_KEYWORDS,
@@ -54,7 +55,7 @@ _COUNTED_VALUE: Final = 6
 _CHOICE: Final = 7
 
 _VALUE_MODES: Final = {
-    **dict.fromkeys((TEXT, PATH, LIST, SERVICE, OCTETS, SECONDS), _VALUE),
+    **dict.fromkeys((TEXT, PATH, LIST, SERVICE, OCTETS, SECONDS, NAMED), _VALUE),
     ENVELOPE: _COUNTED_VALUE,
 }
 """Kinds of options that take a word; for an ENVELOPE a number may precede it."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from .caller import Caller
-from .command_line import parse_command_line
+from .command_line import CommandLine, parse_command_line
 from .errors import (
     COMMAND_LINE,
     EXIT_SYNTAX,
@@ -23,17 +23,20 @@ from .sanity import PATH_HINT, check, fault_of_path
 from .secret_table import SECRET_VARIABLES
 from .selection import all_entries, select
 from .settings import AccountSettings, GlobalSettings, RunSettings
-from .statements import RcFile
+from .statements import Entry, RcFile
 from .values import at_home
 
 
 class Configuration:
     """The complete settings of a run. ``accounts`` are the ones to poll, in order.
 
-    ``skipped`` are the poll names of all entries that begin with ``skip``.
+    ``skipped`` are the poll names of all entries that begin with ``skip``. ``defaults`` and
+    ``line`` are what holds for further entries: those of a store.
     """
 
-    __slots__ = ("accounts", "globals", "rcfile", "run", "skipped", "warnings")
+    __slots__ = (
+        "accounts", "defaults", "globals", "line", "rcfile", "run", "skipped", "warnings",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -43,6 +46,8 @@ class Configuration:
         warnings: Sequence[ConfigWarning],
         rcfile: str,
         skipped: Sequence[str] = (),
+        defaults: Entry | None = None,
+        line: CommandLine | None = None,
     ) -> None:
         self.run = run
         self.globals = settings
@@ -50,6 +55,8 @@ class Configuration:
         self.warnings = tuple(warnings)
         self.rcfile = rcfile
         self.skipped = tuple(skipped)
+        self.defaults = defaults
+        self.line = line or CommandLine()
 
     @property
     def verbosity(self) -> int:
@@ -59,7 +66,14 @@ class Configuration:
     def with_accounts(self, accounts: Sequence[AccountSettings]) -> Configuration:
         """Return a copy with these accounts."""
         return Configuration(
-            self.run, self.globals, accounts, self.warnings, self.rcfile, self.skipped
+            self.run,
+            self.globals,
+            accounts,
+            self.warnings,
+            self.rcfile,
+            self.skipped,
+            self.defaults,
+            self.line,
         )
 
 
@@ -92,7 +106,7 @@ def load(
     accounts = list(account_settings(rc, entries, line, caller))
     warnings = rc.warnings
     if not (line.run.help or line.run.version or line.run.quit_only):
-        if not dump and not rc.entries and not accounts:
+        if not (dump or rc.entries or accounts or is_fleet(settings)):
             raise _no_entries(path, caller)
         errors, more = check(settings, accounts, to_poll=not dump)
         if errors:
@@ -101,7 +115,13 @@ def load(
         if not dump:
             take_secret_variables(rc)
     skipped = [entry.pollname for entry in rc.entries if entry.skip]
-    return Configuration(line.run, settings, accounts, warnings, path, skipped)
+    return Configuration(line.run, settings, accounts, warnings, path, skipped, rc.defaults, line)
+
+
+def is_fleet(settings: GlobalSettings) -> bool:
+    """Whether a daemon with these settings has accounts in a store, too."""
+    store = settings.store
+    return settings.daemon > 0 and store is not None and store.reveal().lower() != b"sqlite"
 
 
 def _no_entries(path: str, caller: Caller) -> ConfigRefused:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..sinks.kinds import DIRECT_SINKS, SINKS
-from .secret_table import SECRET_FILES, SECRETS, WAYS, SecretKind
+from .secret_table import COMMAND, MACHINE, SECRET_FILES, SECRETS, WAYS, SecretKind
 
 GLOBAL: Final = "global"
 SERVER: Final = "server"
@@ -41,10 +41,18 @@ OCTETS: Final = "octets"
 SECONDS: Final = "seconds"
 PERIOD: Final = "period"
 DAY: Final = "day"
+NAMED: Final = "named"
 """Kinds of argument. PATH is made absolute, SERVICE is a name or a number, PORT is a number, COUNT
 is a flag that is counted, HIDDEN is a password, FORM is one of DUMP_FORMS or nothing. OCTETS and
 SECONDS are numbers with a unit (``2500m``, ``90s``). PERIOD is a number of days or weeks (``30d``,
-``4w``), DAY is a date or such a period.
+``4w``), DAY is a date or such a period. NAMED is a name and a text; the option may be repeated.
+"""
+
+FILE_OR_FOLDER: Final = "path"
+LISTENER: Final = "listener"
+HOST: Final = "host"
+"""What a value leads to outside the program, in addition to COMMAND and MACHINE: a path, a listener
+that may be one, the name of a host. See ``Option.leads_to``.
 """
 
 GLUED: Final = "glued"
@@ -135,12 +143,13 @@ class Option:
     spellings on the command line, short before long, separated by spaces; ``off`` is for flags
     only, and ``off_help`` describes it. ``own`` means that fetchmail 6.4 does not have the option.
     ``choices`` are the allowed values of a text option, if they are limited; an unknown value is an
-    error, or ``fallback`` is used with a warning.
+    error, or ``fallback`` is used with a warning. ``leads_to`` says what a text names outside the
+    program, which is what an account from a store may not choose freely (``rows``): "" for nothing.
     """
 
     __slots__ = (
-        "argument", "choices", "default", "fallback", "help", "keywords", "kind", "level", "name",
-        "negation", "off", "off_help", "on", "own",
+        "argument", "choices", "default", "fallback", "help", "keywords", "kind", "leads_to",
+        "level", "name", "negation", "off", "off_help", "on", "own",
     )  # fmt: skip
 
     def __init__(
@@ -160,7 +169,9 @@ class Option:
         own: bool = False,
         choices: tuple[str, ...] = (),
         fallback: str = "",
+        leads_to: str = "",
     ) -> None:
+        self.leads_to = FILE_OR_FOLDER if kind == PATH else leads_to
         self.level = level
         self.name = name
         self.kind = kind
@@ -191,7 +202,9 @@ def _options_of(secret: SecretKind) -> Iterator[Option]:
     yield Option(level, name, HIDDEN, None, secret.help, keywords=secret.keywords, own=secret.own)
     for way in WAYS:
         help = way.help.format(secret.help)
-        yield Option(level, name + way.suffix, way.argument, None, help, own=True)
+        yield Option(
+            level, name + way.suffix, way.argument, None, help, own=True, leads_to=way.leads_to
+        )
 
 
 OPTIONS: Final[tuple[Option, ...]] = (
@@ -316,9 +329,18 @@ OPTIONS: Final[tuple[Option, ...]] = (
         GLOBAL, "storekeyfile", PATH, None, "the file with the key of the tokens in the store",
         own=True,
     ),
+    Option(
+        GLOBAL, "commands", NAMED, (), "a command that accounts of the store may name: @NAME",
+        keywords="command", own=True,
+    ),
+    Option(
+        GLOBAL, "storefolders", LIST, (), "folders that accounts of the store may use", own=True
+    ),
     Option(GLOBAL, "properties", TEXT, None, "for other programs; ignored"),
     # Server options.
-    Option(SERVER, "via", TEXT, None, "the host to connect to, if not the poll name"),
+    Option(
+        SERVER, "via", TEXT, None, "the host to connect to, if not the poll name", leads_to=HOST
+    ),
     Option(SERVER, "aka", LIST, (), "other names of the server"),
     Option(
         SERVER, "localdomains", LIST, (), "domains whose addresses pass unchanged",
@@ -364,19 +386,19 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         SERVER, "interface", TEXT, None,
         "not supported; start mailhaul when the interface is up",
-        on="-I --interface", argument="DEVICE",
+        on="-I --interface", argument="DEVICE", leads_to=MACHINE,
     ),
     Option(
         SERVER, "monitor", TEXT, None, "not supported; start mailhaul from a timer",
-        on="-M --monitor", argument="DEVICE",
+        on="-M --monitor", argument="DEVICE", leads_to=MACHINE,
     ),
     Option(
         SERVER, "plugin", TEXT, None, "command that connects to the server",
-        on="--plugin", argument="COMMAND",
+        on="--plugin", argument="COMMAND", leads_to=COMMAND,
     ),
     Option(
         SERVER, "plugout", TEXT, None, "command that connects to the listener",
-        on="--plugout", argument="COMMAND",
+        on="--plugout", argument="COMMAND", leads_to=COMMAND,
     ),
     Option(
         SERVER, "proxy", TEXT, None,
@@ -439,7 +461,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(
         USER, "smtphosts", LIST, ("localhost",), "listeners, tried in turn",
-        keywords="smtphost smtp", on="-S --smtphost", argument="HOSTS",
+        keywords="smtphost smtp", on="-S --smtphost", argument="HOSTS", leads_to=LISTENER,
     ),
     Option(
         USER, "fetchdomains", LIST, (), "domains to fetch mail for (ETRN, ODMR)",
@@ -461,6 +483,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         Option(
             USER, sink.option, sink.argument, None, sink.help,
             on=sink.on.rpartition(" ")[0], argument=sink.on.rpartition(" ")[2], own=sink.own,
+            leads_to=COMMAND if sink.runs else "",
         )
         for sink in SINKS
         if sink.help
@@ -491,23 +514,23 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(USER, "lmtp", FLAG, False, "speak LMTP to the listener", on="--lmtp"),
     Option(
         USER, "preconnect", TEXT, None, "command to run before connecting",
-        keywords="preconnect pre",
+        keywords="preconnect pre", leads_to=COMMAND,
     ),
     Option(
         USER, "postconnect", TEXT, None, "command to run after the poll",
-        keywords="postconnect post",
+        keywords="postconnect post", leads_to=COMMAND,
     ),
     Option(
         USER, "onfailure", TEXT, None, "command to run when polls fail again and again",
-        keywords="on-failure onfailure", own=True,
+        keywords="on-failure onfailure", own=True, leads_to=COMMAND,
     ),
     Option(
         USER, "onrecovery", TEXT, None, "command to run when polls succeed again",
-        keywords="on-recovery onrecovery", own=True,
+        keywords="on-recovery onrecovery", own=True, leads_to=COMMAND,
     ),
     Option(
         USER, "ondelivery", TEXT, None, "command to run after a poll that has read messages",
-        keywords="on-delivery ondelivery", own=True,
+        keywords="on-delivery ondelivery", own=True, leads_to=COMMAND,
     ),
     Option(
         USER, "alertmail", FLAG, True,

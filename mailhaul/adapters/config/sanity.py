@@ -84,6 +84,10 @@ def check(
         from .ledger_sanity import ledger_faults  # few rc files need it
 
         errors.extend(ledger_faults(settings))
+    if settings.commands or settings.storefolders:
+        from .store_sanity import store_faults  # few rc files need it
+
+        errors.extend(store_faults(settings))
     errors.extend(one for one in _unknown_words(settings) if isinstance(one, ConfigError))
     for account in accounts:
         unknown = list(_unknown_words(account))

@@ -21,19 +21,25 @@ TOKEN_AUTHS: Final = frozenset({"oauth", "oauthbearer", "xoauth2"})
 """Values of ``auth`` with which a token is sent."""
 
 
+COMMAND: Final = "command"
+MACHINE: Final = "machine"
+"""What the value of an option leads to: a command, something that only this process has."""
+
+
 class SecretWay:
     """One way to keep a secret outside the rc file.
 
     The option is the name of the secret and ``suffix``. ``argument`` is the kind of its argument,
-    as in ``options``; ``{}`` in ``help`` is the description of the secret.
+    and ``leads_to`` are as in ``options``; ``{}`` in ``help`` is the description of the secret.
     """
 
-    __slots__ = ("argument", "help", "suffix")
+    __slots__ = ("argument", "help", "leads_to", "suffix")
 
-    def __init__(self, suffix: str, argument: str, help: str) -> None:
+    def __init__(self, suffix: str, argument: str, help: str, leads_to: str = "") -> None:
         self.suffix = suffix
         self.argument = argument
         self.help = help
+        self.leads_to = leads_to
 
 
 FILE: Final = "file"
@@ -44,10 +50,10 @@ KEYRING: Final = "keyring"
 
 WAYS: Final = (
     SecretWay(FILE, "path", "file whose first line is the {}"),
-    SecretWay(EVAL, "text", "command that prints the {}"),
-    SecretWay(DESCRIPTOR, "number", "file descriptor to read the {} from"),
-    SecretWay(VARIABLE, "text", "environment variable with the {}"),
-    SecretWay(KEYRING, "text", "SERVICE or SERVICE/USER of the {} in the system keyring"),
+    SecretWay(EVAL, "text", "command that prints the {}", COMMAND),
+    SecretWay(DESCRIPTOR, "number", "file descriptor to read the {} from", MACHINE),
+    SecretWay(VARIABLE, "text", "environment variable with the {}", MACHINE),
+    SecretWay(KEYRING, "text", "SERVICE or SERVICE/USER of the {} in the system keyring", MACHINE),
 )
 
 

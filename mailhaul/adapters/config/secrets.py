@@ -96,7 +96,8 @@ class SecretReader:
         self._deadline = time.monotonic() + self.seconds
         found = way_of(self._settings, self._kind.name)
         if found is None:
-            return self._from_netrc()
+            # A row chooses the hosts whose passwords would be read there.
+            return None if self._settings.from_store else self._from_netrc()
         way, argument = found
         self._option = self._kind.name + way.suffix
         return self.ways[way.suffix](argument)

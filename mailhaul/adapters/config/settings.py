@@ -89,6 +89,8 @@ class GlobalSettings(_Settings):
     store: Secret | None
     lease: int
     storekeyfile: str | None
+    commands: tuple[tuple[str, str], ...]
+    storefolders: tuple[str, ...]
     properties: str | None
 
     _source: Source
@@ -109,7 +111,8 @@ class AccountSettings(_Settings):
     ``local_names`` are pairs of a remote and a local name; ``wildcard`` means that ``*`` was among
     them. ``sslproto`` is None if unset, which is different from empty. ``envelope`` is None if
     switched off. ``elsewhere`` are mailboxes that patterns in ``folders`` do not include,
-    and ``several`` tells whether the entry may have more than one mailbox.
+    and ``several`` tells whether the entry may have more than one mailbox. ``from_store`` means
+    that it is a row of the store, whose author does not own this machine (``rows``).
     ``fetchread`` means that over IMAP a message is new if the ledger does not know it, even if it
     is marked as read. ``deleteafter`` is in seconds, 0 for never; ``since`` is ``2026-01-31`` or
     ``30d``. ``known_as`` is the ``pollname`` of the first entry of the file that leads to
@@ -121,6 +124,7 @@ class AccountSettings(_Settings):
     skip: bool
     elsewhere: tuple[str, ...] = ()
     several: bool = False
+    from_store: bool = False
 
     via: str | None
     aka: tuple[str, ...]
@@ -313,6 +317,10 @@ class AccountSettings(_Settings):
     def with_password(self, password: Secret, *, typed: bool = False) -> AccountSettings:
         """Return the same settings with a password, which the user may have ``typed``."""
         return AccountSettings({**vars(self), "password": password, "_typed": typed})
+
+    def as_row(self) -> AccountSettings:
+        """Return the same settings for a row of the store."""
+        return AccountSettings({**vars(self), "from_store": True})
 
     def with_secret(self, name: str, secret: Secret) -> AccountSettings:
         """Return the same settings with the secret of this name."""

@@ -24,7 +24,10 @@ HOLDER = "SELECT worker.id, worker.name FROM lock JOIN worker ON id = worker WHE
 OWNER = "SELECT worker FROM lock WHERE name = ? FOR UPDATE"
 # Polls of a worker whose lease has expired may still run, of other entries than the one that takes
 # the lock. With another epoch they write nothing more.
-FENCE_OFF = "UPDATE account SET owner = NULL, epoch = epoch + 1 WHERE owner = ?"
+FENCE_OFF = (
+    "UPDATE account SET owner = NULL, watching = false, epoch = epoch + 1"
+    " WHERE owner = ? AND owner > 0"
+)
 GIVE_BACK = "DELETE FROM lock WHERE name = ? AND worker = ?"
 
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from . import fleet_tables
 from .database import StoreFault
 from .session import Session
 
-VERSION = 1
+VERSION = 2
 LOCK = 0x6D61696C6861756C
 """The number of the advisory lock that an upgrade holds: "mailhaul" in ASCII."""
 TEXT = 'text COLLATE "C" NOT NULL'
@@ -160,7 +161,7 @@ FLEET = (
 )
 """What several machines share."""
 
-STEPS: Mapping[int, Sequence[str]] = {0: (*LEDGER, *FLEET)}
+STEPS: Mapping[int, Sequence[str]] = {0: (*LEDGER, *FLEET), 1: fleet_tables.STATEMENTS}
 """The statements that upgrade the tables of a version to the next one."""
 
 

@@ -39,7 +39,7 @@ UPDATE worker SET expires = now() + CAST(? AS double precision) * interval '1 se
     WHERE id = ? AND expires > now() RETURNING id
 """
 FREE = (
-    "UPDATE account SET owner = NULL WHERE owner = ?",
+    "UPDATE account SET owner = NULL, watching = false WHERE owner = ? AND owner > 0",
     "DELETE FROM lock WHERE worker = ?",
     "DELETE FROM worker WHERE id = ?",
 )

@@ -56,14 +56,14 @@ class SinkKind:
     for the option. ``argument`` is the kind of the option's argument, which every sink needs, and
     ``on`` the spelling on the command line, with a word for the argument: ``--bsmtp FILE``. ``own``
     means that fetchmail does not have the option. ``password`` names the option with the password,
-    which is required unless ``plugout`` is set. ``strips_cr`` makes ``stripcr`` the default. With
-    ``moves`` a message moves from one mailbox to another: its header stays as it is, and the sink
-    gets its flags and its date.
+    which is required unless ``plugout`` is set. ``runs`` means that the value is a command.
+    ``strips_cr`` makes ``stripcr`` the default. With ``moves`` a message moves from one mailbox to
+    another: its header stays as it is, and the sink gets its flags and its date.
     """
 
     __slots__ = (
-        "argument", "help", "module", "moves", "on", "option", "own", "password", "sentence",
-        "strips_cr", "title",
+        "argument", "help", "module", "moves", "on", "option", "own", "password", "runs",
+        "sentence", "strips_cr", "title",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +80,7 @@ class SinkKind:
         password: str = "",
         strips_cr: bool = False,
         moves: bool = False,
+        runs: bool = False,
     ) -> None:
         if on and " " not in on:
             raise ValueError(f"{on}: the option of a sink needs an argument")
@@ -94,6 +95,7 @@ class SinkKind:
         self.password = password
         self.strips_cr = strips_cr
         self.moves = moves
+        self.runs = runs
 
     def make(self, order: SinkOrder) -> Sink:
         """Return a new sink. Raises PollFailed for settings that cannot work."""
@@ -127,6 +129,7 @@ SINKS: tuple[SinkKind, ...] = (
     SinkKind(
         "mda", "MDA", 'delivered with "{}"', f"{PACKAGE}.mda",
         help="command that takes each message", on="-m --mda COMMAND", own=False, strips_cr=True,
+        runs=True,
     ),
     SinkKind("lmtp", "LMTP", "LMTP-forwarded to: {}", f"{PACKAGE}.hunt_list"),
     SinkKind("smtphosts", "SMTP", "SMTP-forwarded to: {}", f"{PACKAGE}.hunt_list"),

@@ -15,6 +15,7 @@ from ..polls.lines import Lines, write
 from .commands import Misused, invalid
 
 SCHEMAS: Mapping[str, str] = {
+    "accounts": "mailhaul.apps.cli.accounts",
     "check": "mailhaul.apps.cli.check",
     "dry-run": "mailhaul.apps.cli.dry_run_report",
     "explain": "mailhaul.apps.cli.explained.document",

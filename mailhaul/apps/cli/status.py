@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...adapters.config.caller import Caller
 from ...adapters.config.errors import ConfigErrors, ConfigRefused
@@ -32,6 +32,9 @@ from .commands import invalid
 from .control import ask
 from .status_table import table, width_of
 
+if TYPE_CHECKING:
+    from ...adapters.ledger.store import SqlLedger
+
 REFRESH = 2.0
 """Seconds between two updates of ``--watch``."""
 FLAGS = frozenset({"--json", "--metrics", "--watch"})
@@ -52,7 +55,13 @@ class StatusSource:
         try:
             answer = ask(self._socket, "status")
         except OSError:
-            return document(self._read()[0], None, time.time())
+            entries, facts = self._read()
+            fleet = None
+            if facts.fleet is not None:
+                from ..polls.fleet_status import described_fleet  # few users have several machines
+
+                fleet = described_fleet(facts.fleet)
+            return document(entries, None, time.time(), fleet)
         return whole_answer(answer)
 
     def metrics(self, *, openmetrics: bool) -> str:
@@ -63,11 +72,11 @@ class StatusSource:
                 whole_answer(answer)
             return answer
         except OSError:
-            entries, octets = self._read()
-            return render(entries, Facts(None, octets), openmetrics=openmetrics)
+            entries, facts = self._read()
+            return render(entries, facts, openmetrics=openmetrics)
 
-    def _read(self) -> tuple[Sequence[EntryStatus], int]:
-        """Return the state of each entry, and the size of the ledger. Raises PollFailed."""
+    def _read(self) -> tuple[Sequence[EntryStatus], Facts]:
+        """Return the state of each entry, and what is known beside. Raises PollFailed."""
         configuration = self._configuration()
         settings = configuration.globals if configuration else None
         folder = state_folder(self._caller, os.environ, settings)
@@ -77,6 +86,8 @@ class StatusSource:
         # Before the first poll there is no ledger file.
         ledger = ledger_of(folder, settings)
         try:
+            if configuration is not None and ledger.is_shared:
+                return self._read_fleet(ledger, configuration)
             if ledger.exists():
                 results, waits = entry_results(ledger), waiting(ledger)
                 resting = rests(ledger, time.time())
@@ -84,11 +95,27 @@ class StatusSource:
         finally:
             ledger.close()
         if configuration is None or not configuration.accounts:
-            return list(all_entries(results, waits, resting)), octets
+            return list(all_entries(results, waits, resting)), Facts(None, octets)
         names = keys_for(configuration.accounts)
         entries = known_entries(configuration.accounts, names, results, waits, resting)
         # An entry with "skip" belongs here once it was polled by its name.
-        return [e for e in entries if e.result.time or not (e.settings and e.settings.skip)], octets
+        wanted = [e for e in entries if e.result.time or not (e.settings and e.settings.skip)]
+        return wanted, Facts(None, octets)
+
+    def _read_fleet(
+        self, ledger: SqlLedger, configuration: Configuration
+    ) -> tuple[Sequence[EntryStatus], Facts]:
+        """Return the same of a store that several machines share."""
+        from ...adapters.config.rows import RowReader
+        from ...adapters.postgres.store import PostgresLedger
+        from ..polls.fleet_status import fleet_status
+
+        if not isinstance(ledger, PostgresLedger):
+            raise TypeError("the store is not shared")
+        own = dict(zip(keys_for(configuration.accounts), configuration.accounts, strict=True))
+        reader = RowReader(configuration, self._caller)
+        fleet = fleet_status(ledger, reader.read, own, waiting(ledger))
+        return fleet.entries, Facts(None, ledger.octets(), fleet)
 
     def _configuration(self) -> Configuration | None:
         """Return what the rc file says, with the entries that are skipped; None with errors."""

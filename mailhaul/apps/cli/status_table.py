@@ -31,10 +31,10 @@ def table(found: dict[str, Any], width: int = USUAL_WIDTH, *, colour: bool = Fal
     """Return the table for a document: a row for each entry, with more below where it matters."""
     paint = painted if colour else unpainted
     accounts: Sequence[Account] = found["accounts"]
-    if not accounts:
+    if not accounts and not found["fleet"]:
         return "No entries: there is no rc file, and nothing was polled yet.\n"
     now = seconds(found["time"]) or time.time()
-    is_live = found["daemon"] is not None
+    is_live = found["daemon"] is not None or found["fleet"] is not None
     heads = ["ACCOUNT", "STATE", "POLLED", "RESULT", "SUCCESS", *(["NEXT"] if is_live else [])]
     rows = [cells(account, now, is_live=is_live) for account in accounts]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
@@ -118,6 +118,13 @@ def summary(found: dict[str, Any], now: float) -> list[str]:
     if not (failing or unknown):
         parts.append("all well")
     daemon = found["daemon"]
+    if found["fleet"] is not None:
+        from ..polls.fleet_status import fleet_lines  # few users have several machines
+
+        lines = list(fleet_lines(found["fleet"]))
+        if (more := found["fleet"]["accounts"] - len(accounts)) > 0:
+            lines.insert(0, f"{more} more account{plural(more)} not shown, none of them failing")
+        return lines
     if daemon is None:
         return [f"{', '.join(parts)}; no daemon is running"]
     runs = span(now - (seconds(daemon["since"]) or now))

@@ -82,6 +82,12 @@ class Control:
                 return await self._view.metrics()
             case ["metrics", "plain"]:
                 return await self._view.metrics(openmetrics=False)
+            case ["poll" | "pause" | "resume" as action, *_] if self._scheduler.is_shared:
+                hint = f'"mailhaul accounts {action} ACCOUNT" does it for all machines'
+                return (
+                    json.dumps({"error": f"the accounts are those of a shared store; {hint}"})
+                    + "\n"
+                )
             case ["poll" | "pause" | "resume" as action, *names]:
                 return json.dumps(self._act(action, names)) + "\n"
             case _:

@@ -12,11 +12,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import trio
 
 from ...adapters.config.settings import AccountSettings
-from ...adapters.ledger.results import EntryResult, with_result
+from ...adapters.ledger.results import EntryResult, Waiting, with_result
 from ...adapters.sources.imap_notify import NotWatched
 from ...flows.outcome import GOOD, ExitCode, PollResult
 from ...flows.schedule import CORRECTED
@@ -26,6 +27,9 @@ from ..polls.jobs import WATCHED, Job, JobState, jobs_for
 from ..polls.lines import Lines
 from ..polls.pool import PollPool
 from .alerts import Alerts
+
+if TYPE_CHECKING:
+    from ..polls.fleet_status import FleetStatus
 
 LAST_SECONDS = 20.0
 """Seconds that messages under way may take once the daemon stops."""
@@ -48,6 +52,9 @@ SOON = 5.0
 
 class Scheduler:
     """Runs the jobs of a configuration. ``run`` returns after ``stop`` was called."""
+
+    is_shared = False
+    """Whether other machines poll these accounts, too."""
 
     def __init__(
         self,
@@ -84,13 +91,26 @@ class Scheduler:
         """Run all jobs, also those added later, until ``stop``."""
         async with trio.open_nursery() as nursery:
             self._nursery = self.alerts.nursery = nursery
-            for job in self.jobs:
-                nursery.start_soon(self._run_job, job, name=TASK)
+            self._begin(nursery)
             await self._stopped.wait()
             with trio.move_on_after(LAST_SECONDS):
                 while any(job.state is JobState.POLLING for job in [*self.jobs, *self._leaving]):
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
+
+    def read_fleet(self, waits: Sequence[Waiting]) -> FleetStatus | None:
+        """Return the state of all machines that share the store, if there is one. It blocks."""
+        del waits
+        return None
+
+    @property
+    def begins_no_more(self) -> bool:
+        """Whether polls begin no further message."""
+        return self.stopping
+
+    def _begin(self, nursery: trio.Nursery) -> None:
+        for job in self.jobs:
+            nursery.start_soon(self._run_job, job, name=TASK)
 
     def stop(self) -> None:
         """Begin no further message, finish those under way, and end ``run``."""
@@ -255,8 +275,12 @@ class Scheduler:
                 if job.outdated:
                     job.outdated = False
                     job.schedule.due = trio.current_time()
+                self._poll_over(job)
         finally:
             job.end()
+
+    def _poll_over(self, job: Job) -> None:
+        """Note that a job waits again. Its schedule says until when."""
 
     async def _until_due(self, job: Job) -> None:
         job.state = JobState.PAUSED if job.paused else JobState.WAITING

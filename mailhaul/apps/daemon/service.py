@@ -110,10 +110,10 @@ class Service:
         self._notifier = notifier or Notifier()
         self._pidfile = pidfile
         context = make_context(configuration, caller, self._lines)
-        context = context.with_stopping(lambda: self.scheduler.stopping)
+        context = context.with_stopping(lambda: self.scheduler.begins_no_more)
         self.pool = PollPool(context.with_reminders(Reminders()))
         self._ledger = context.ledger
-        self.scheduler = Scheduler(self.pool, self._lines)
+        self.scheduler = self._make_scheduler()
         self._interval = configuration.globals.daemon
         self.view = View(self.scheduler, self.pool, lambda: self._interval)
         self.exposition: Exposition | None = None
@@ -123,10 +123,20 @@ class Service:
         self._stamp: tuple[int, int] | None = None
         self._deadline = Deadline()
 
+    def _make_scheduler(self) -> Scheduler:
+        if not self._ledger.is_shared:
+            return Scheduler(self.pool, self._lines)
+        from .fleet_store import fleet_scheduler  # few daemons share a store
+
+        read_row = partial(read_row_of, lambda: self._configuration, self._caller)
+        return fleet_scheduler(self.pool, self._lines, read_row)
+
     async def run(self) -> ExitCode:
         """Serve until a signal ends it, then return SUCCESS."""
         self._lines.say(f"starting {self._lines.program} {__version__} daemon")
-        attempt("ledger", self._load_results, self._lines.complain)
+        if not self._ledger.is_shared:
+            # Of a store only what concerns the accounts that this machine polls is read.
+            attempt("ledger", self._load_results, self._lines.complain)
         self.scheduler.set_accounts(self._configuration.accounts, float(self._interval))
         try:
             async with trio.open_nursery() as nursery:
@@ -395,6 +405,15 @@ def woken_jobs(jobs: Iterable[Job], context: PollContext) -> list[tuple[Job, str
                 job.tokens = ()
                 found.append((job, "there is a new token"))
     return found
+
+
+def read_row_of(
+    configuration: Callable[[], Configuration], caller: Caller, text: str, name: str
+) -> AccountSettings:
+    """Return the settings of an account of the store, as the rc file is now. See ``rows``."""
+    from ...adapters.config.rows import RowReader  # few daemons share a store
+
+    return RowReader(configuration(), caller).read(text, name)
 
 
 def rules_of(settings: GlobalSettings) -> Mapping[str, object]:

@@ -13,6 +13,7 @@ from ...adapters.ledger.rests import rests
 from ...adapters.ledger.results import EntryResult, Waiting, waiting
 from ...adapters.ledger.store import LedgerFault, Rest
 from ..polls.context import PollContext
+from ..polls.fleet_status import FleetStatus, described_fleet
 from ..polls.health import health
 from ..polls.jobs import Job, JobState
 from ..polls.metrics import Facts, render
@@ -46,27 +47,32 @@ class View:
         self._rests: Mapping[str, Rest] = {}
         self._expiry: Mapping[Job, float] = {}
         self._octets = 0
+        self._fleet: FleetStatus | None = None
         # A ledger on a disk that hangs may keep the first one.
         self._thread, self._renderer = trio.CapacityLimiter(1), trio.CapacityLimiter(1)
 
     async def document(self) -> dict[str, Any]:
         """Return what ``mailhaul status --json`` prints."""
-        return document(await self.entries(), self._facts(), time.time())
+        entries = await self.entries()
+        fleet = None if self._fleet is None else described_fleet(self._fleet)
+        return document(entries, self._facts(), time.time(), fleet)
 
     async def metrics(self, *, openmetrics: bool = True) -> str:
         """Return the metrics as text."""
         entries = await self.entries()
-        facts = Facts(self._facts(), self._octets)
+        facts = Facts(self._facts(), self._octets, self._fleet)
         # For thousands of entries this takes a second, in which mail must go on.
         work = partial(render, entries, facts, openmetrics=openmetrics)
         return await trio.to_thread.run_sync(work, limiter=self._renderer)
 
     async def entries(self) -> Sequence[EntryStatus]:
-        """Return the state of each job."""
+        """Return the state of each job; of a shared store, that of its accounts."""
         with trio.move_on_after(LEDGER_SECONDS):
             await trio.to_thread.run_sync(
                 self._read, self.scheduler.jobs, abandon_on_cancel=True, limiter=self._thread
             )
+        if self._fleet is not None:
+            return self._fleet.entries
         now, moment = time.time(), trio.current_time()
         return [
             EntryStatus(
@@ -97,10 +103,11 @@ class View:
         try:
             self._waiting = waiting(context.ledger)
             self._rests = rests(context.ledger, time.time())
+            self._octets = context.ledger.octets()
+            self._fleet = self.scheduler.read_fleet(self._waiting)
         except LedgerFault:
             # Each poll reports it.
-            self._waiting, self._rests = (), {}
-        self._octets = context.ledger.octets()
+            self._waiting, self._rests, self._fleet = (), {}, None
         self._expiry = {
             job: expiry for job in jobs if (expiry := token_expiry(job, context)) is not None
         }

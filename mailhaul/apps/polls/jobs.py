@@ -68,6 +68,8 @@ class Job:
     """The files that its password was last looked for in, and their state at that time."""
     tokens: tuple[tuple[str, str, str], ...] = ()
     """The tokens that are missing: whose, the kind of the failure and a sentence."""
+    fence: tuple[str, int] | None = None
+    """The account of a store that was claimed for it, and the epoch of the claim."""
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     _end_of_poll: tuple[str, PollCounts, float] | None = None
     _woken: bool = False
@@ -204,6 +206,11 @@ class JobHooks:
     def name(self) -> str:
         """The name of the entry."""
         return self._job.key
+
+    @property
+    def fence(self) -> tuple[str, int] | None:
+        """The claim in whose name the ledger is written."""
+        return self._job.fence
 
     @property
     def login_delay(self) -> Callable[[float], None]:

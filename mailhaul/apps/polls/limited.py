@@ -12,11 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from ...adapters.config.settings import AccountSettings
+from ...adapters.ledger.names import is_loopback
 from ...adapters.login.reach import address_of
 from ...adapters.sinks.kinds import LISTENERS, chosen_sink
 from ...adapters.sinks.listeners import listener_address
 from ...flows.outcome import ExitCode, PollCounts, PollFailed
-from ...flows.requests import Address
+from ...flows.requests import Address, Tcp
 from ...flows.session import SessionObserver
 from ...protocols.record import Record, replace
 from ...runtimes.engine import Engine
@@ -36,6 +37,8 @@ TOTAL = 200
 """Polls at a time."""
 PER_LISTENER = 15
 """Connections at a time to one listener. Exim accepts 20 by default, from all clients."""
+MAX_KNOWN = 20_000
+"""Servers and users that are remembered although nothing is open: a store may have millions."""
 PASSWORDS = 8
 """Password commands and pipes at a time, which may hang."""
 
@@ -49,6 +52,11 @@ class Hooks(Protocol):
     @property
     def name(self) -> str:
         """The name of the entry."""
+        ...
+
+    @property
+    def fence(self) -> tuple[str, int] | None:
+        """The account of a store and the epoch in which it was claimed; see ``fenced``."""
         ...
 
     @property
@@ -91,6 +99,7 @@ class PollHooks(Record):
     """Hooks that do nothing, except for those that are given."""
 
     name: str = ""
+    fence: tuple[str, int] | None = None
     login_delay: Callable[[float], None] = lambda seconds: None
     resting: Callable[[float], None] = lambda seconds: None
     stopping: Callable[[], bool] = lambda: False
@@ -115,6 +124,8 @@ class Limits:
         self.passwords = Places(PASSWORDS)
         self.exclusive = ExclusiveGate()
         self.clock = clock
+        self.machines = 1
+        """How many machines share the listeners that are not on this one."""
         self._servers: dict[str, ServerPlaces] = {}
         self._listeners: dict[Address, ListenerPlaces] = {}
         self._accounts: dict[tuple[str, str], Places] = {}
@@ -127,6 +138,8 @@ class Limits:
     def register(self, settings: AccountSettings) -> None:
         """Make the limiters for a server and for the listeners of its mail."""
         most = self.context.globals.maxconnections
+        if len(self._servers) > MAX_KNOWN:
+            self._servers = {k: one for k, one in self._servers.items() if one.is_remarkable}
         self._servers.setdefault(settings.host, ServerPlaces(most)).admission.most = most
         if chosen_sink(settings) not in LISTENERS:
             return
@@ -134,12 +147,28 @@ class Limits:
             # The poll itself reports settings that cannot work.
             with suppress(PollFailed):
                 address = listener_address(settings, host)[0]
-                self._listeners.setdefault(address, ListenerPlaces(PER_LISTENER)).share(
-                    settings.host
-                )
+                places = self._listeners.get(address)
+                if places is None:
+                    total = places_at(address, self.machines)
+                    places = self._listeners[address] = ListenerPlaces(total)
+                places.share(settings.host)
+
+    def share_with(self, machines: int) -> None:
+        """Share the listeners with so many machines, this one included."""
+        if machines != self.machines:
+            self.machines = machines
+            for address, places in self._listeners.items():
+                places.resize(places_at(address, machines))
+
+    def refusals(self) -> Mapping[str, int]:
+        """Return how many connections each server had refused, if it ever did."""
+        found = {host: places.admission.refusals for host, places in self._servers.items()}
+        return {host: count for host, count in found.items() if count}
 
     def account(self, settings: AccountSettings) -> Places:
         """Return the limiter for the polls of one user."""
+        if len(self._accounts) > MAX_KNOWN:
+            self._accounts = {k: one for k, one in self._accounts.items() if one.is_used}
         return self._accounts.setdefault((settings.host, settings.remote_user), Places(1))
 
     def slot(self, settings: AccountSettings, retries: int = 0) -> ServerSlot:
@@ -160,7 +189,7 @@ class Limits:
         self, lines: Lines, hooks: Hooks, session: SessionObserver = NO_OBSERVER
     ) -> PollContext:
         """Return the context of a poll that starts now."""
-        context = self.context
+        context, fence = self.context, hooks.fence
         return replace(
             context_for(context, lines),
             login_delay=hooks.login_delay,
@@ -168,7 +197,9 @@ class Limits:
             session=session,
             stopping=partial(is_stopping, context, hooks),
             note_token=hooks.note_token,
-            ledger=context.ledger_for(hooks.name),
+            ledger=context.ledger_for(hooks.name)
+            if fence is None
+            else context.ledger.fenced(*fence),
         )
 
     async def with_password(
@@ -192,6 +223,12 @@ class Limits:
                 for warning in reader.warnings:
                     lines.warn(warning)
         return settings if password is None else settings.with_password(password)
+
+
+def places_at(address: Address, machines: int) -> int:
+    """Return the places of this machine at a listener that several machines use."""
+    is_own = not isinstance(address, Tcp) or is_loopback(address.host)
+    return PER_LISTENER if is_own else max(1, PER_LISTENER // machines)
 
 
 def is_stopping(context: PollContext, hooks: Hooks) -> bool:

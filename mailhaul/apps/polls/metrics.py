@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ... import __version__
 from ...flows.outcome import ExitCode
 from ...protocols.record import Record
-from .status import DaemonFacts, EntryStatus, shown
+from .status import FLEET_STATES, DaemonFacts, EntryStatus, shown
+
+if TYPE_CHECKING:
+    from .fleet_status import FleetStatus
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
@@ -32,10 +36,14 @@ class Family(Record):
 
 
 class Facts(Record):
-    """What is known beside the entries; ``daemon`` is None without one."""
+    """What is known beside the entries; ``daemon`` is None without one.
+
+    ``fleet`` is None unless several machines share the ledger.
+    """
 
     daemon: DaemonFacts | None = None
     ledger_octets: int = 0
+    fleet: FleetStatus | None = None
 
 
 def one(
@@ -182,6 +190,38 @@ def about_process(facts: Facts, *, openmetrics: bool) -> Iterator[str]:
     ):  # fmt: skip
         yield from head(name, "gauge", help, unit, openmetrics=openmetrics)
         yield line(name, {}, value)
+    if facts.fleet is not None:
+        yield from about_fleet(facts.fleet, openmetrics=openmetrics)
+
+
+def about_fleet(fleet: FleetStatus, *, openmetrics: bool) -> Iterator[str]:
+    """Yield the lines about the machines that share a store, and all accounts together."""
+    families: Sequence[tuple[str, str, Sequence[tuple[Mapping[str, str], float]]]] = (
+        (
+            "fleet_accounts", "Accounts of the store, by what is done with them.",
+            [({"state": state}, fleet.counts.get(state, 0)) for state in FLEET_STATES],
+        ),
+        ("fleet_accounts_late", "Accounts due more than a minute ago.", [({}, fleet.late)]),
+        (
+            "fleet_workers", "Machines that share the store, and those that died in the last day.",
+            [
+                ({"state": "alive"}, sum(one.alive for one in fleet.workers)),
+                ({"state": "dead"}, sum(not one.alive for one in fleet.workers)),
+            ],
+        ),
+        (
+            "fleet_worker_accounts", "Accounts that a machine polls or watches.",
+            [
+                ({"worker": shown(one.name), "state": state}, count)
+                for one in fleet.workers if one.alive
+                for state, count in (("polling", one.polling), ("watching", one.watching))
+            ],
+        ),
+    )  # fmt: skip
+    for name, help, samples in families:
+        yield from head(name, "gauge", help, "", openmetrics=openmetrics)
+        for labels, value in samples:
+            yield line(name, labels, value)
 
 
 def head(name: str, kind: str, help: str, unit: str, *, openmetrics: bool) -> list[str]:

@@ -14,8 +14,14 @@ class Places:
     """A number of places. Those who ask get them in this order."""
 
     def __init__(self, total: int) -> None:
+        self._total = total
         self._free = total
         self._waiting: dict[object, Signal] = {}
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a place is taken, or waited for."""
+        return self._free < self._total or bool(self._waiting)
 
     def ask(self, holder: object) -> Signal:
         """Ask for a place; return what is set when there is one."""
@@ -76,6 +82,7 @@ class ListenerPlaces:
     """A number of places at one listener. ``share`` gives a server its access to them."""
 
     def __init__(self, total: int) -> None:
+        self._total = total
         self._free = total
         self._kept = total // 2
         self._held: dict[str, int] = {}
@@ -108,6 +115,12 @@ class ListenerPlaces:
             self._without += not self._held[server]
             self._let_in()
 
+    def resize(self, total: int) -> None:
+        """Have so many places from now on. Those that are held are not taken away."""
+        self._free += total - self._total
+        self._total, self._kept = total, total // 2
+        self._let_in()
+
     def _take(self, server: str, admitted: Signal) -> None:
         self._free -= 1
         self._without -= not self._held[server]
@@ -116,7 +129,7 @@ class ListenerPlaces:
 
     def _let_in(self) -> None:
         for holder, (server, admitted) in list(self._waiting.items()):
-            if not self._free:
+            if self._free <= 0:
                 return
             # A flow that was let in may have given up.
             if holder in self._waiting and self._has_room_for(server):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -51,6 +51,14 @@ class PollPool:
     def connections(self) -> int:
         """How many connections to mail servers are open, except those that wait for new mail."""
         return self._limits.connections
+
+    def share_with(self, machines: int) -> None:
+        """Share the listeners that are not on this machine with so many, this one included."""
+        self._limits.share_with(machines)
+
+    def refusals(self) -> Mapping[str, int]:
+        """Return a number for each server that has refused connections; it grows with them."""
+        return self._limits.refusals()
 
     async def poll(
         self, settings: AccountSettings, lines: Lines, hooks: Hooks = NO_HOOKS

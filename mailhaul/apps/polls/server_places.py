@@ -28,6 +28,12 @@ class ServerPlaces:
         self.admission = Admission(most)
         self._waiting: list[Asked] = []
 
+    @property
+    def is_remarkable(self) -> bool:
+        """Whether there are connections, or anything to remember of earlier ones."""
+        admission = self.admission
+        return bool(admission.connections or self._waiting) or admission.has_refused
+
     def ask(self, user: str) -> Asked:
         """Ask for another connection of this user."""
         asked = Asked(user)

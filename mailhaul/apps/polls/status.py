@@ -26,6 +26,8 @@ HEALTH = (OK, FAILING, UNKNOWN)
 """What the last poll says: it succeeded, it failed, or there was none."""
 STATES = ("waiting", "polling", "watching", "paused", "parked", "consent needed", "over")
 """What a daemon does with an entry. It is parked if its login was refused too often."""
+FLEET_STATES = ("waiting", "polling", "watching", "paused", "failing", "parked")
+"""What several machines do with an account of their store."""
 NOTHING = Waiting("", "")
 
 
@@ -181,9 +183,15 @@ def as_text(document: Mapping[str, Any]) -> str:
 
 
 def document(
-    entries: Iterable[EntryStatus], daemon: DaemonFacts | None, now: float
+    entries: Iterable[EntryStatus],
+    daemon: DaemonFacts | None,
+    now: float,
+    fleet: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return what ``mailhaul status --json`` prints; see ``SCHEMA``."""
+    """Return what ``mailhaul status --json`` prints; see ``SCHEMA``.
+
+    ``fleet`` is what ``fleet_status.described_fleet`` returns, if several machines share a store.
+    """
     facts = daemon and {
         "pid": daemon.pid,
         "since": iso(daemon.since),
@@ -194,6 +202,7 @@ def document(
         "version": __version__,
         "time": iso(now),
         "daemon": facts,
+        "fleet": fleet,
         "accounts": [described(entry) for entry in entries],
     }
 
@@ -291,6 +300,29 @@ def closed(properties: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     }
 
 
+FLEET: dict[str, Any] = closed(
+    {
+        "workers": {
+            "type": "array",
+            "items": closed(
+                {
+                    "worker": {"type": "string", "description": "Host and process."},
+                    "alive": {"type": "boolean", "description": "Whether its lease is valid."},
+                    "since": TIME,
+                    "seen_until": {**TIME, "description": "When its lease ends or has ended."},
+                    "polling": {**COUNT, "description": "Accounts that it polls."},
+                    "watching": {**COUNT, "description": "Accounts that it watches."},
+                }
+            ),
+        },
+        "accounts": {**COUNT, "description": "All accounts; of many, not all are listed."},
+        "late": {**COUNT, "description": "Accounts that were due more than a minute ago."},
+        "states": closed(dict.fromkeys(FLEET_STATES, COUNT)),
+    },
+    description="The machines that share a store.",
+)
+"""The schema of a fleet."""
+
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "$id": "urn:mailhaul:schema:status",
@@ -313,6 +345,10 @@ SCHEMA: dict[str, Any] = {
                         }
                     ),
                 ],
+            },
+            "fleet": {
+                "description": "The machines that share a store, or null.",
+                "anyOf": [{"type": "null"}, FLEET],
             },
             "accounts": {"type": "array", "items": {"$ref": "#/$defs/account"}},
         }

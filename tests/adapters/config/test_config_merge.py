@@ -37,7 +37,7 @@ def test_every_option_of_the_table_is_a_setting(home: type, levels: set[str]) ->
     names = {option.name for option in options.OPTIONS if option.level in levels}
     # "way_of" returns these.
     names -= {kind + way.suffix for kind in SECRETS for way in WAYS}
-    extra = {"pollname", "known_as", "skip", "elsewhere", "several"}
+    extra = {"pollname", "known_as", "skip", "elsewhere", "several", "from_store"}
     extra |= {"envelope_skip", "wildcard", "quit_only"}
     kinds = get_type_hints(home, vars(settings) | {"Secret": Secret})
     assert {name for name in kinds if name[0] != "_"} - extra == names
