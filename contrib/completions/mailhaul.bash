@@ -95,6 +95,13 @@ _mailhaul() {
             [[ $cur == -* || $COMP_CWORD -gt 2 ]] || words='list rename forget import'
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
             return ;;
+        accounts)
+            [[ $prev == -f ]] && return
+            words='--json -f --help'
+            [[ $cur == -* ]] || words=
+            [[ $cur == -* || $COMP_CWORD -gt 2 ]] || words='list show add pause resume poll remove'
+            mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+            return ;;
         import)
             [[ $prev == -f || $prev == -o ]] && return
             words='-f --dry-run -o --help'
@@ -134,7 +141,7 @@ _mailhaul() {
         help)
             words='--help'
             [[ $cur == -* ]] || words=
-            [[ $cur == -* || $COMP_CWORD -gt 2 ]] || words='init check explain status poll pause resume login logout retention quarantine ledger import export replay schema version conformance help'
+            [[ $cur == -* || $COMP_CWORD -gt 2 ]] || words='init check explain status poll pause resume login logout retention quarantine ledger accounts import export replay schema version conformance help'
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
             return ;;
         esac
@@ -216,7 +223,7 @@ _mailhaul() {
             --sslcommonname --sslfingerprint'
     else
         words=$(_mailhaul_servers)
-        [[ $COMP_CWORD -gt 1 ]] || words+=' init check explain status poll pause resume login logout retention quarantine ledger import export replay schema version conformance help'
+        [[ $COMP_CWORD -gt 1 ]] || words+=' init check explain status poll pause resume login logout retention quarantine ledger accounts import export replay schema version conformance help'
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

@@ -7,7 +7,7 @@ function __mailhaul_servers
 end
 
 function __mailhaul_polls
-    not __fish_seen_subcommand_from init check explain status poll pause resume login logout retention quarantine ledger import export replay schema version conformance help
+    not __fish_seen_subcommand_from init check explain status poll pause resume login logout retention quarantine ledger accounts import export replay schema version conformance help
 end
 
 complete -c mailhaul -f
@@ -24,6 +24,7 @@ complete -c mailhaul -n __fish_use_subcommand -a logout -d 'revoke and remove a 
 complete -c mailhaul -n __fish_use_subcommand -a retention -d 'show what delete-after deletes from the servers, and permit it'
 complete -c mailhaul -n __fish_use_subcommand -a quarantine -d 'list, show, retry or delete messages that the sink keeps refusing'
 complete -c mailhaul -n __fish_use_subcommand -a ledger -d 'list, rename or forget the accounts in the ledger'
+complete -c mailhaul -n __fish_use_subcommand -a accounts -d 'add, list, pause and remove accounts of a store that several machines share'
 complete -c mailhaul -n __fish_use_subcommand -a import -d 'take over from another program: what it has fetched, its rc file'
 complete -c mailhaul -n __fish_use_subcommand -a export -d 'write what was fetched over POP3 in the format of fetchmail'
 complete -c mailhaul -n __fish_use_subcommand -a replay -d 'replay a transcript'
@@ -76,6 +77,10 @@ complete -c mailhaul -n '__fish_seen_subcommand_from ledger' -F
 complete -c mailhaul -n '__fish_seen_subcommand_from ledger' -l json
 complete -c mailhaul -n '__fish_seen_subcommand_from ledger' -s f -r -F
 complete -c mailhaul -n '__fish_seen_subcommand_from ledger' -l help
+complete -c mailhaul -n '__fish_seen_subcommand_from accounts' -a 'list show add pause resume poll remove'
+complete -c mailhaul -n '__fish_seen_subcommand_from accounts' -l json
+complete -c mailhaul -n '__fish_seen_subcommand_from accounts' -s f -r -F
+complete -c mailhaul -n '__fish_seen_subcommand_from accounts' -l help
 complete -c mailhaul -n '__fish_seen_subcommand_from import' -a 'fetchmail getmail mpop fdm rc'
 complete -c mailhaul -n '__fish_seen_subcommand_from import' -F
 complete -c mailhaul -n '__fish_seen_subcommand_from import' -s f -r -F
@@ -94,7 +99,7 @@ complete -c mailhaul -n '__fish_seen_subcommand_from version' -l help
 complete -c mailhaul -n '__fish_seen_subcommand_from conformance' -a 'imap pop3 smtp lmtp client serve list matrix'
 complete -c mailhaul -n '__fish_seen_subcommand_from conformance' -s o -r -F
 complete -c mailhaul -n '__fish_seen_subcommand_from conformance' -l help
-complete -c mailhaul -n '__fish_seen_subcommand_from help' -a 'init check explain status poll pause resume login logout retention quarantine ledger import export replay schema version conformance help'
+complete -c mailhaul -n '__fish_seen_subcommand_from help' -a 'init check explain status poll pause resume login logout retention quarantine ledger accounts import export replay schema version conformance help'
 complete -c mailhaul -n '__fish_seen_subcommand_from help' -l help
 complete -c mailhaul -n __mailhaul_polls -s '?' -s h -l help -d 'show this help'
 complete -c mailhaul -n __mailhaul_polls -s V -l version -d 'show version and settings'

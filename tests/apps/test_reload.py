@@ -152,6 +152,7 @@ EXPECTED: dict[str, tuple[str, Callable[[Running, PollContext], bool]]] = {
     "lease": ("set lease 60", of_polls("lease", 60)),
     "commands": ('set command x "y"', of_polls("commands", (("x", "y"),))),
     "storefolders": ("set storefolders /x", of_polls("storefolders", ("/x",))),
+    "storehosts": ("set storehosts h", of_polls("storehosts", ("h",))),
     # For other programs.
     "properties": ("set properties x", lambda daemon, context: True),
 }

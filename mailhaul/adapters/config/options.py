@@ -336,6 +336,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         GLOBAL, "storefolders", LIST, (), "folders that accounts of the store may use", own=True
     ),
+    Option(
+        GLOBAL, "storehosts", LIST, (), "hosts that accounts of the store may send tokens to",
+        own=True,
+    ),
     Option(GLOBAL, "properties", TEXT, None, "for other programs; ignored"),
     # Server options.
     Option(

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
+from ...protocols.oauth.providers import GMAIL_HOST
 from ..files import RC_FILE
 from . import options, secret_table
 from .errors import ConfigError, ConfigErrors, ConfigWarning, Place, quoted
@@ -195,6 +196,7 @@ class RowReader:
         account = account.as_row()
         errors, more = check(self._globals, [account])
         errors += append_faults(account)
+        errors += token_faults(account, self._globals.storehosts)
         if errors:
             raise ConfigErrors(errors)
         return account, [*rc.warnings, *warnings, *more]
@@ -259,6 +261,35 @@ def append_faults(account: AccountSettings) -> list[ConfigError]:
     if is_host(name):
         return []
     return [ConfigError(account.place("append"), f"append: {quoted(name)} is not a host")]
+
+
+def token_faults(account: AccountSettings, hosts: Sequence[str]) -> Iterator[ConfigError]:
+    """Yield an error for each token that a row would send where the machine does not allow it.
+
+    A row chooses whose token it is. So the machine chooses the host, and TLS must prove it.
+    """
+    allowed = {host.lower() for host in hosts}
+    if account.auth == "oauth":
+        proved = account.sslcertck and not (account.sslcommonname or account.sslfingerprint)
+        encrypted = account.ssl or account.sslmode in {"wrapped", "starttls=must"}
+        if account.host.lower() not in allowed:
+            yield _token_fault(account, "auth", account.host)
+        elif not (proved and encrypted):
+            problem = "a token is sent only to a server that TLS has proved"
+            hint = 'write "ssl", and nothing that weakens "sslcertck"'
+            yield ConfigError(account.place("auth"), problem, hint=hint)
+    if account.gmail is not None and GMAIL_HOST not in allowed:
+        yield _token_fault(account, "gmail", GMAIL_HOST)
+    for option in ("esmtpauth", "appendauth"):
+        if getattr(account, option) == "oauth":
+            problem = f"{option}: an account of the store cannot send tokens to where its mail goes"
+            yield ConfigError(account.place(option), problem)
+
+
+def _token_fault(account: AccountSettings, option: str, name: str) -> ConfigError:
+    problem = f"{option}: an account of the store cannot send tokens to {quoted(name)}"
+    hint = f'allow the host in the machine\'s own rc file: set storehosts "{name}"'
+    return ConfigError(account.place(option), problem, hint=hint)
 
 
 def split_rows(data: bytes, name: str) -> Sequence[tuple[str, Place]]:

@@ -91,6 +91,7 @@ class GlobalSettings(_Settings):
     storekeyfile: str | None
     commands: tuple[tuple[str, str], ...]
     storefolders: tuple[str, ...]
+    storehosts: tuple[str, ...]
     properties: str | None
 
     _source: Source

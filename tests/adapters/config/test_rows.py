@@ -38,7 +38,7 @@ MINE = "/usr/bin/mine --now"
 def reader(home: Path, own: str = "") -> RowReader:
     rc = home / "rc"
     rc.write_text(
-        f'set command mine "{MINE}" set storefolders "{home}/store"\n'
+        f'set command mine "{MINE}" set storefolders "{home}/store"\nset storehosts imap.example.org\n'
         f'defaults proto imap keep pass "defaultsecret"\n{own or "poll h user u pass p"}\n'
     )
     rc.chmod(0o600)
@@ -275,3 +275,36 @@ def assert_harmless(account: AccountSettings, folder: str) -> None:
                 assert is_below(one, [folder]) if one[:1] == "/" else is_host(one.split("/")[0])
         else:
             assert option.leads_to != MACHINE
+
+
+OAUTH = "auth oauth oauthissuer gmail oauthclient c"
+
+
+@pytest.mark.parametrize("tls", ["ssl", "sslmode wrapped", 'sslmode "starttls=must"'])
+def test_a_token_is_sent_to_a_host_that_the_machine_allows(rows: RowReader, tls: str) -> None:
+    account = rows.read(f"poll IMAP.example.org {OAUTH} user joe {tls}", "row")
+    assert account.auth == "oauth"
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("poll evil.example.org {oauth} user joe ssl", 'cannot send tokens to "evil.example.org"'),
+        ("poll imap.example.org via h {oauth} user joe ssl", 'cannot send tokens to "h"'),
+        ("poll imap.example.org {oauth} user joe", "only to a server that TLS has proved"),
+        ("poll imap.example.org {oauth} user joe sslmode none", "TLS has proved"),
+        ("poll imap.example.org {oauth} user joe ssl no sslcertck", "TLS has proved"),
+        ("poll imap.example.org {oauth} user joe ssl sslcommonname e.example", "TLS has proved"),
+        (
+            'poll h oauthissuer gmail oauthclient c user u password p gmail "joe@gmail.com"',
+            "cannot send tokens to",
+        ),
+        (
+            "poll h {smtp} esmtpname joe user u password p smtphost h",
+            "esmtpauth: an account of the store cannot send tokens",
+        ),
+    ],
+)
+def test_a_token_is_sent_nowhere_else(refused: Refused, row: str, words: str) -> None:
+    smtp = OAUTH.replace("auth oauth", "esmtpauth oauth")
+    assert words in refused(row.format(oauth=OAUTH, smtp=smtp))
