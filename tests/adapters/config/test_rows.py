@@ -38,7 +38,8 @@ MINE = "/usr/bin/mine --now"
 def reader(home: Path, own: str = "") -> RowReader:
     rc = home / "rc"
     rc.write_text(
-        f'set command mine "{MINE}" set storefolders "{home}/store"\nset storehosts imap.example.org\n'
+        f'set command mine "{MINE}" set storefolders "{home}/store"\n'
+        "set storehosts imap.example.org\n"
         f'defaults proto imap keep pass "defaultsecret"\n{own or "poll h user u pass p"}\n'
     )
     rc.chmod(0o600)
