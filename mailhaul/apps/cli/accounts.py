@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,7 @@ def configuration_of(rcfile: str, caller: Caller) -> Configuration:
 
 
 @contextmanager
-def opened(configuration: Configuration) -> Iterator[Accounts]:
+def opened(configuration: Configuration) -> Generator[Accounts]:
     """Open the store that the rc file names. Raises PollFailed."""
     from ..polls.shared_store import shared_ledger
 
