@@ -24,7 +24,7 @@ complete -c mailhaul -n __fish_use_subcommand -a logout -d 'revoke and remove a 
 complete -c mailhaul -n __fish_use_subcommand -a retention -d 'show what delete-after deletes from the servers, and permit it'
 complete -c mailhaul -n __fish_use_subcommand -a quarantine -d 'list, show, retry or delete messages that the sink keeps refusing'
 complete -c mailhaul -n __fish_use_subcommand -a ledger -d 'list, rename or forget the accounts in the ledger'
-complete -c mailhaul -n __fish_use_subcommand -a accounts -d 'add, list, pause and remove accounts of a store that several machines share'
+complete -c mailhaul -n __fish_use_subcommand -a accounts -d 'add, list, pause and remove accounts of a shared store'
 complete -c mailhaul -n __fish_use_subcommand -a import -d 'take over from another program: what it has fetched, its rc file'
 complete -c mailhaul -n __fish_use_subcommand -a export -d 'write what was fetched over POP3 in the format of fetchmail'
 complete -c mailhaul -n __fish_use_subcommand -a replay -d 'replay a transcript'

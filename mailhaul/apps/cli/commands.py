@@ -274,19 +274,21 @@ No poll of these accounts may be running.
     ),
     Command(
         "accounts",
-        "add, list, pause and remove accounts of a store that several machines share",
+        "add, list, pause and remove accounts of a shared store",
         """\
 usage: mailhaul accounts [list] [--json] [NAME...] [-f FILE]
        mailhaul accounts show NAME...
        mailhaul accounts add [ENTRIES]
        mailhaul accounts pause|resume|poll|remove NAME...
 
-The store is that of "set store" in the rc file (FILE). All daemons that share it take up a change
-within a second.
-list    lists the accounts of the store, and the entries of the rc files; --json: as JSON
-show    prints the entries of accounts, with their passwords if these are in them
-add     adds the entries in a file (or in the standard input), which are written as in an rc file;
-        an entry with the name of an account changes it
+The store is that of "set store" in the rc file (FILE). All daemons that share
+it take up a change within a second.
+list    lists the accounts of the store, and the entries of the rc files;
+        --json: as JSON
+show    prints the entries of accounts, with passwords if these are in them
+add     adds the entries in a file (or in the standard input), which are
+        written as in an rc file; an entry with the name of an account changes
+        it
 pause   lets nobody poll an account; a poll that is running ends first
 resume  lets it be polled again, at once
 poll    lets it be polled at once, whatever happened before

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from tests.docs.walkthrough import BLOCK
 
@@ -88,7 +89,32 @@ def test_commands_for_failures(setting: Setting) -> None:
     until((setting.joe.home / "told").exists)
 
 
+@pytest.fixture
+def with_store(setting: Setting, store_url: str) -> Setting:
+    setting.joe.replace["postgresql://mailhaul@db.example.org/mail"] = store_url
+    return setting
+
+
+def test_a_ledger_in_postgresql(with_store: Setting) -> None:
+    joe, box = with_store.joe, with_store.archive
+    joe.write("~/.netrc", "machine imap.example.org login joe password netrc-pass-word\n")
+    joe.execute("chmod 600 ~/.netrc")
+    box.append(message(1))
+    assert with_store.poll(ENTRIES["store.md", 0]) == ""
+    assert box.messages == []
+    assert not [*joe.home.rglob("ledger.db")]
+
+
+def test_tokens_in_the_store(with_store: Setting) -> None:
+    with_store.joe.write("~/.mailhaul.key", f"{Fernet.generate_key().decode()}\n")
+    with_store.joe.execute("chmod 600 ~/.mailhaul.key")
+    # After a consent: tests/adapters/postgres/test_tokens.py.
+    assert 'mailhaul login joe@gmail.com"' in with_store.poll(ENTRIES["store.md", 1])
+
+
 HERE = {
+    ("store.md", 0): test_a_ledger_in_postgresql,
+    ("store.md", 1): test_tokens_in_the_store,
     ("reading.md", 0): test_mail_that_is_deleted_later,
     ("alerts.md", 0): test_commands_for_failures,
     ("append.md", 0): test_append_from_pop3,
