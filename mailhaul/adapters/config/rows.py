@@ -39,6 +39,7 @@ _ENTRY_OPTIONS: Final = {
     option.name: option for option in reversed(OPTIONS) if option.level in (SERVER, USER)
 }
 _SECRET_OPTIONS: Final = frozenset(name for kind in SECRETS.values() for name in kind.options)
+_TRUST_OPTIONS: Final = frozenset({"sslcertfile", "sslcertpath", "sslproto"})
 
 _COMMAND_HINT: Final = 'write "@NAME", a command that the machine\'s own rc file defines'
 _PATH_HINT: Final = 'the machine\'s own rc file allows folders with "set storefolders"'
@@ -196,7 +197,7 @@ class RowReader:
         account = account.as_row()
         errors, more = check(self._globals, [account])
         errors += append_faults(account)
-        errors += token_faults(account, self._globals.storehosts)
+        errors += token_faults(account, entry, self._globals.storehosts)
         if errors:
             raise ConfigErrors(errors)
         return account, [*rc.warnings, *warnings, *more]
@@ -263,18 +264,18 @@ def append_faults(account: AccountSettings) -> list[ConfigError]:
     return [ConfigError(account.place("append"), f"append: {quoted(name)} is not a host")]
 
 
-def token_faults(account: AccountSettings, hosts: Sequence[str]) -> Iterator[ConfigError]:
+def token_faults(
+    account: AccountSettings, entry: Entry, hosts: Sequence[str]
+) -> Iterator[ConfigError]:
     """Yield an error for each token that a row would send where the machine does not allow it.
 
     A row chooses whose token it is. So the machine chooses the host, and TLS must prove it.
     """
     allowed = {host.lower() for host in hosts}
     if account.auth == "oauth":
-        proved = account.sslcertck and not (account.sslcommonname or account.sslfingerprint)
-        encrypted = account.ssl or account.sslmode in {"wrapped", "starttls=must"}
         if account.host.lower() not in allowed:
             yield _token_fault(account, "auth", account.host)
-        elif not (proved and encrypted):
+        elif not (is_encrypted(account) and is_proved(account, entry)):
             problem = "a token is sent only to a server that TLS has proved"
             hint = 'write "ssl", and nothing that weakens "sslcertck"'
             yield ConfigError(account.place("auth"), problem, hint=hint)
@@ -284,6 +285,23 @@ def token_faults(account: AccountSettings, hosts: Sequence[str]) -> Iterator[Con
         if getattr(account, option) == "oauth":
             problem = f"{option}: an account of the store cannot send tokens to where its mail goes"
             yield ConfigError(account.place(option), problem)
+
+
+def is_encrypted(account: AccountSettings) -> bool:
+    """Whether nothing is sent to the server without TLS. ``sslmode`` overrides ``ssl``."""
+    if account.sslmode is not None:
+        return account.sslmode in {"wrapped", "starttls=must"}
+    return account.ssl
+
+
+def is_proved(account: AccountSettings, entry: Entry) -> bool:
+    """Whether the server is checked as the machine wants it.
+
+    The row must not bring the certificates: mail that it has fetched before may contain one.
+    """
+    chosen = {name for choices in (entry.server, *entry.users) for name in choices.values}
+    weaker = account.sslcommonname or account.sslfingerprint
+    return account.sslcertck and not weaker and chosen.isdisjoint(_TRUST_OPTIONS)
 
 
 def _token_fault(account: AccountSettings, option: str, name: str) -> ConfigError:

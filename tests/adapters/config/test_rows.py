@@ -35,12 +35,12 @@ TEXTS = {options.TEXT, options.PATH, options.LIST}
 MINE = "/usr/bin/mine --now"
 
 
-def reader(home: Path, own: str = "") -> RowReader:
+def reader(home: Path, own: str = "", defaults: str = "") -> RowReader:
     rc = home / "rc"
     rc.write_text(
         f'set command mine "{MINE}" set storefolders "{home}/store"\n'
         "set storehosts imap.example.org\n"
-        f'defaults proto imap keep pass "defaultsecret"\n{own or "poll h user u pass p"}\n'
+        f'defaults proto imap keep pass "defaultsecret" {defaults}\n{own or "poll h user u pass p"}\n'
     )
     rc.chmod(0o600)
     caller = Caller("me", os.getuid(), str(home), None, str(home))
@@ -294,7 +294,10 @@ def test_a_token_is_sent_to_a_host_that_the_machine_allows(rows: RowReader, tls:
         ("poll imap.example.org via h {oauth} user joe ssl", 'cannot send tokens to "h"'),
         ("poll imap.example.org {oauth} user joe", "only to a server that TLS has proved"),
         ("poll imap.example.org {oauth} user joe sslmode none", "TLS has proved"),
+        ("poll imap.example.org {oauth} user joe ssl sslmode none", "TLS has proved"),
+        ('poll imap.example.org {oauth} user joe ssl sslmode "starttls=may"', "TLS has proved"),
         ("poll imap.example.org {oauth} user joe ssl no sslcertck", "TLS has proved"),
+        ("poll imap.example.org {oauth} user joe ssl sslproto tls1", "TLS has proved"),
         ("poll imap.example.org {oauth} user joe ssl sslcommonname e.example", "TLS has proved"),
         (
             'poll h oauthissuer gmail oauthclient c user u password p gmail "joe@gmail.com"',
@@ -309,3 +312,15 @@ def test_a_token_is_sent_to_a_host_that_the_machine_allows(rows: RowReader, tls:
 def test_a_token_is_sent_nowhere_else(refused: Refused, row: str, words: str) -> None:
     smtp = OAUTH.replace("auth oauth", "esmtpauth oauth")
     assert words in refused(row.format(oauth=OAUTH, smtp=smtp))
+
+
+@pytest.mark.parametrize("option", ["sslcertfile", "sslcertpath"])
+def test_a_row_does_not_choose_whose_certificates_prove_a_server_for_tokens(
+    rows: RowReader, refused: Refused, tmp_path: Path, option: str
+) -> None:
+    """Mail that an earlier row has delivered may contain a certificate."""
+    row = f'poll imap.example.org {OAUTH} user joe ssl {option} "{tmp_path}/store/mail"'
+    assert "TLS has proved" in refused(row)
+    rows.read(row.replace(OAUTH, "").replace("ssl ", 'pass "p" ssl '), "row")
+    own = reader(tmp_path, defaults=f'ssl {option} "{tmp_path}/ca"')
+    assert getattr(own.read(f"poll imap.example.org {OAUTH} user joe", "row"), option)
