@@ -45,6 +45,11 @@ FREE = (
 )
 """What a worker does at its end."""
 FORGET_DEAD = f"DELETE FROM worker WHERE expires < now() - interval '{KEEP_EXPIRED}'"  # noqa: S608
+FREE_ORPHANS = """
+UPDATE account SET owner = NULL, watching = false, due = least(due, now())
+    WHERE owner > 0 AND NOT EXISTS (SELECT 1 FROM worker WHERE worker.id = account.owner)
+"""
+"""A claim frees only the accounts of workers whose lease it can read."""
 
 
 def boot_time() -> float:
@@ -137,6 +142,7 @@ class Worker:
 
         def work(db: Session) -> int:
             db.execute(FORGET_DEAD)
+            db.execute(FREE_ORPHANS)
             row = db.execute(REGISTER, values).fetchone()
             return int(row[0]) if row else 0
 

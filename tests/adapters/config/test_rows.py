@@ -40,7 +40,8 @@ def reader(home: Path, own: str = "", defaults: str = "") -> RowReader:
     rc.write_text(
         f'set command mine "{MINE}" set storefolders "{home}/store"\n'
         "set storehosts imap.example.org\n"
-        f'defaults proto imap keep pass "defaultsecret" {defaults}\n{own or "poll h user u pass p"}\n'
+        f'defaults proto imap keep pass "defaultsecret" {defaults}\n'
+        f"{own or 'poll h user u pass p'}\n"
     )
     rc.chmod(0o600)
     caller = Caller("me", os.getuid(), str(home), None, str(home))

@@ -16,6 +16,7 @@ from mailhaul.adapters.postgres.listener import Listener
 from mailhaul.adapters.postgres.records import Claim, RcEntry, Settlement
 from mailhaul.adapters.postgres.schema import prepare
 from mailhaul.adapters.postgres.store import PostgresLedger
+from mailhaul.adapters.postgres.worker import Worker
 from mailhaul.protocols.record import replace
 
 pytestmark = pytest.mark.real
@@ -112,6 +113,26 @@ def test_a_release_counts_in_its_own_epoch_alone(fleet: Fleet) -> None:
     assert fleet.settle(old, delay=3600.0) == set()
     assert fleet.claims.held(alive) == {new.id: new.epoch}
     assert fleet.settle(new) == {new.id}
+
+
+@pytest.mark.parametrize("has_row", [True, False])
+def test_the_accounts_of_a_worker_that_is_forgotten_are_free(fleet: Fleet, has_row: bool) -> None:
+    """All machines were off for a weekend, and the rows of dead workers are kept for a day."""
+    fleet.add("a")
+    dead = fleet.worker()
+    [old] = fleet.claim(dead)
+    if has_row:
+        fleet.sql("UPDATE worker SET expires = now() - interval '2 days' WHERE id = ?", dead)
+    else:
+        fleet.sql("DELETE FROM worker WHERE id = ?", dead)
+    alive = Worker(fleet.url, "new:1", 30.0)
+    alive.start()
+    try:
+        [new] = fleet.claim(alive.id)
+        assert new.epoch > old.epoch
+        assert fleet.settle(old) == set()
+    finally:
+        alive.stop()
 
 
 def test_the_accounts_of_a_dead_worker_are_taken_over_at_once(fleet: Fleet) -> None:
