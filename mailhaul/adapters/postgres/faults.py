@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from .urls import password_in
+from .urls import is_ambiguous, password_in
 
 CONNECTING = (
     (
@@ -47,6 +47,12 @@ def problem_text(error: psycopg.Error, url: str) -> str:
     if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
         # What libpq says of a URL that it cannot read repeats the URL.
         return "this is no URL of PostgreSQL: postgresql://USER@HOST/DATABASE?PARAMETER=VALUE"
+    if is_ambiguous(url) and error.sqlstate is None:
+        # What libpq says would repeat a part of the password.
+        return (
+            'the URL cannot be understood: in a password write "%40" for "@", "%2F" for "/" and'
+            ' "%3A" for ":"; a port is a number'
+        )
     problem = words_of(error, url)
     if error.sqlstate in STATES:
         return f"{problem}; {STATES[error.sqlstate]}"

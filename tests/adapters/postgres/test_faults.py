@@ -144,6 +144,27 @@ def test_a_url_is_shown_without_its_password() -> None:
         ("postgres://joe@/mail?password=secret&host=/x", "postgres://joe@/mail", "secret"),
         ("postgresql://joe:a/b@c@host/mail", "postgresql://joe@host/mail", "a/b@c"),
         ("postgresql:///mail", "postgresql:///mail", ""),
+        # For libpq a question mark may be in the password.
+        ("postgresql://joe:se?cret@host/mail", "postgresql://joe@host/mail", "se?cret"),
+        ("postgresql://joe@/mail?password=a@b", "postgresql://joe@/mail", "a@b"),
+        ("postgresql://joe:secret/mail", "postgresql://joe/mail", ""),
+        ("postgresql://joe:a/b?c@host/mail", "postgresql://", ""),
+        ("postgresql://h?password=a@secret", "postgresql://", ""),
+        ("postgresql://joe:secret@[::1]:5432/x", "postgresql://joe@[::1]:5432/x", "secret"),
     ):
         assert shown_url(url) == shown
         assert password_in(url) == password
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    ["joe:p@hidden@", "joe:p/hidden@", "joe:hidden/x@", "joe:p?x@hidden@", "joe:hidden"],
+)
+def test_no_part_of_a_password_that_is_not_escaped_is_shown(credentials: str) -> None:
+    """libpq takes the rest of it for a host or a port, and names that."""
+    url = f"postgresql://{credentials}/mail"
+    database = Database(url, prepare)
+    with pytest.raises(StoreFault) as caught:
+        database.write(lambda db: db.execute("SELECT 1"))
+    assert "hidden" not in str(caught.value)
+    assert "%40" in str(caught.value)
