@@ -83,11 +83,13 @@ class FleetClaims:
     def adopt(self, worker: int, epochs: Mapping[int, int]) -> Collection[int]:
         """Make a new worker the owner of accounts that nobody has claimed since; return their ids.
 
-        A machine that was paused too long registers again.
+        A machine that was paused too long registers again. Locks of mailboxes that nobody has taken
+        since are kept as well.
         """
 
         def work(session: Session) -> Result:
             session.begin()
+            session.execute(ADOPT_LOCKS, (worker, [*epochs], [*epochs.values()]))
             return session.execute(
                 "UPDATE account a SET owner = ? FROM unnest(CAST(? AS bigint[]),"
                 " CAST(? AS bigint[])) AS r(id, epoch)"
@@ -162,6 +164,13 @@ WHERE a.id = r.id AND a.epoch = r.epoch
 RETURNING a.id
 """
 """The epoch alone is the condition: with the owner, the planner would take the owner's index."""
+
+ADOPT_LOCKS = """
+UPDATE lock SET worker = ? FROM account a,
+    unnest(CAST(? AS bigint[]), CAST(? AS bigint[])) AS r(id, epoch)
+WHERE a.id = r.id AND a.epoch = r.epoch AND lock.entry = a.name AND lock.epoch = a.epoch
+"""
+"""Before the accounts, as one who takes a lock changes the account after it."""
 
 PUT = f"""
 INSERT INTO account (name, origin, host, remote, watched, due)

@@ -18,7 +18,7 @@ from . import fleet_tables
 from .database import StoreFault
 from .session import Session
 
-VERSION = 2
+VERSION = 3
 LOCK = 0x6D61696C6861756C
 """The number of the advisory lock that an upgrade holds: "mailhaul" in ASCII."""
 TEXT = 'text COLLATE "C" NOT NULL'
@@ -161,7 +161,15 @@ FLEET = (
 )
 """What several machines share."""
 
-STEPS: Mapping[int, Sequence[str]] = {0: (*LEDGER, *FLEET), 1: fleet_tables.STATEMENTS}
+LOCKS = (
+    # The claim of the poll that holds it, "" for none.
+    f"ALTER TABLE lock ADD entry {TEXT} DEFAULT '', ADD epoch bigint NOT NULL DEFAULT 0",
+)
+STEPS: Mapping[int, Sequence[str]] = {
+    0: (*LEDGER, *FLEET),
+    1: fleet_tables.STATEMENTS,
+    2: LOCKS,
+}
 """The statements that upgrade the tables of a version to the next one."""
 
 

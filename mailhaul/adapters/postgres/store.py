@@ -118,7 +118,7 @@ class PostgresLedger(SqlLedger):
     def lock(self, folder: str, account: str, mailbox: str) -> Lock:
         """Return the lock of a mailbox, which is in the store."""
         worker = self.join(gethostname(), LEASE)
-        return SharedLock(self.database, lambda: worker.id, account, mailbox)
+        return SharedLock(self.database, lambda: worker.id, account, mailbox, self._fence)
 
     def write(self, work: Callable[[Statements], T]) -> T:
         """Run ``work`` in one transaction, which is committed on return."""

@@ -13,6 +13,7 @@ import pytest
 
 from mailhaul.adapters.postgres import database
 from mailhaul.adapters.postgres.claims import Claims, Entry, claim, release
+from mailhaul.adapters.postgres.fleet import FleetClaims
 from mailhaul.adapters.postgres.locks import SharedLock
 from mailhaul.adapters.postgres.store import PostgresLedger
 from mailhaul.adapters.postgres.worker import Worker
@@ -180,20 +181,67 @@ def test_two_machines_exclude_each_other_from_one_mailbox(ledger: PostgresLedger
         second.release()
 
 
-def test_who_takes_the_lock_of_an_expired_worker_fences_it_off(ledger: PostgresLedger) -> None:
+@pytest.mark.parametrize("is_free", [False, True])
+def test_who_takes_the_lock_of_an_expired_worker_fences_it_off(
+    ledger: PostgresLedger, is_free: bool
+) -> None:
     """Its poll was of another entry, which nobody may claim for a long time."""
     with worker(ledger.url, "here:1") as one, worker(ledger.url, "there:2") as two:
-        own = ledger.fenced(JOE.name, claim(ledger.database, one.id, [JOE]).epochs[JOE.name])
+        own = fenced(ledger, one, JOE)
         page = own.page("imap joe@server", "smtp x", "INBOX", 7)
-        assert lock_of(ledger, one).acquire()
+        assert own.lock("", "imap joe@server", "INBOX").acquire()
         expire(ledger, one.id)
         SharedLock._held.clear()
-        claim(ledger.database, two.id, [ANN])
-        lock = lock_of(ledger, two)
+        others = fenced(ledger, two, ANN)
+        if is_free:
+            # A claim of the fleet frees what expired workers have.
+            FleetClaims(ledger.database).claim(two.id, 0, 0, [], 1)
+            assert owners(ledger)[JOE.name] is None
+        lock = others.lock("", "imap joe@server", "INBOX")
         assert lock.acquire()
         with pytest.raises(PollFailed, match="another machine has taken over"):
             page.offer(1, 10)
         lock.release()
+
+
+def test_a_worker_that_registers_again_keeps_the_locks_of_what_it_keeps(
+    ledger: PostgresLedger,
+) -> None:
+    claims = FleetClaims(ledger.database)
+    with worker(ledger.url, "here:1") as one, worker(ledger.url, "there:2") as two:
+        own = fenced(ledger, one, JOE)
+        page = own.page("imap joe@server", "smtp x", "INBOX", 7)
+        lock = own.lock("", "imap joe@server", "INBOX")
+        assert lock.acquire()
+        held = claims.held(one.id)
+        expire(ledger, one.id)
+        assert not one.beat()
+        assert claims.adopt(one.id, held) == held.keys()
+        mine, SharedLock._held = SharedLock._held, set()  # type: ignore[misc]  # as another process
+        other = fenced(ledger, two, ANN).lock("", "imap joe@server", "INBOX")
+        with pytest.raises(PollFailed, match="here:1"):
+            other.acquire()
+        page.offer(1, 10)
+        SharedLock._held = mine  # type: ignore[misc]
+        lock.release()
+        assert other.acquire()
+        other.release()
+
+
+def test_a_poll_whose_account_another_machine_has_takes_no_lock(ledger: PostgresLedger) -> None:
+    with worker(ledger.url, "here:1") as one, worker(ledger.url, "there:2") as two:
+        own = fenced(ledger, one, JOE)
+        expire(ledger, one.id)
+        fenced(ledger, two, JOE)
+        with pytest.raises(PollFailed, match="another machine has taken over"):
+            own.lock("", "imap joe@server", "INBOX").acquire()
+
+
+def fenced(ledger: PostgresLedger, who: Worker, entry: Entry) -> PostgresLedger:
+    """Claim an entry; return the ledger of its poll."""
+    own = ledger.fenced(entry.name, claim(ledger.database, who.id, [entry]).epochs[entry.name])
+    own.worker = who
+    return own
 
 
 PAUSED = """
