@@ -6,6 +6,7 @@ offered, postponed or refused, and forgotten when the message is accepted or gon
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .names import stored
@@ -24,7 +25,11 @@ class Uploads:
     def __init__(self, ledger: SqlLedger, sink: str) -> None:
         self._ledger = ledger
         self._sink = stored(sink)
-        self.make_durable = ledger.durable_call()
+
+    @property
+    def make_durable(self) -> Callable[[], None]:
+        """What makes durable everything that was recorded so far; see ``durable_call``."""
+        return self._ledger.durable_call()
 
     def now(self) -> float:
         """Return the Unix time."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from mailhaul.adapters.ledger.uploads import Uploads
 from mailhaul.adapters.postgres.claims import Entry, claim
 from mailhaul.adapters.postgres.database import Fenced, StoreFault
 from mailhaul.adapters.postgres.session import Session, is_reading, translated
@@ -104,6 +105,18 @@ def test_an_unfenced_ledger_does_not_vouch_for_a_connection_that_was_lost(
     accept(ledger, 2)
     ledger.make_durable()
     ledger.close()
+
+
+def test_an_upload_is_not_called_durable_after_its_connection_was_lost(
+    ledger: PostgresLedger,
+) -> None:
+    """What remembers uploads is made before the poll has read anything."""
+    found = claim(ledger.database, 1, [Entry("joe@server", "server", "joe")])
+    uploads = Uploads(ledger.fenced("joe@server", found.epochs["joe@server"]), "gmail joe")
+    uploads.set_upload("name", "where it goes")
+    ledger.database.close()
+    with pytest.raises(StoreFault, match="lost meanwhile"):
+        uploads.make_durable()
 
 
 def test_a_command_of_several_steps_ends_when_the_connection_was_lost(
