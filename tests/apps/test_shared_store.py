@@ -177,6 +177,14 @@ def test_every_command_uses_the_store_and_shows_no_password(
     assert not (world.home / "state" / "mailhaul" / "ledger.db").exists()
 
 
+def test_a_test_run_leaves_no_record(world: World, postgres: Postgres) -> None:
+    query = "SELECT last_poll, last_code, owner FROM mailhaul.account"
+    code, _ = world.run("-f", str(world.rc), "--check")
+    assert code == ExitCode.SUCCESS
+    assert postgres.sql(query).strip() == "||"
+    assert world.left == ALL
+
+
 def test_what_a_file_knows_is_taken_over(world: World, postgres: Postgres) -> None:
     usual = world.rc.read_text().partition("\n")[2]
     shared = world.rc.read_text()

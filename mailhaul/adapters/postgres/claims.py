@@ -36,7 +36,9 @@ SELECT account.name, worker.name FROM account JOIN worker ON worker.id = owner
     WHERE account.name = ANY (?)
 """
 RELEASE = """
-UPDATE account SET owner = NULL, last_poll = now(), last_code = ? WHERE name = ? AND epoch = ?
+UPDATE account SET owner = NULL, watching = false,
+    last_poll = CASE WHEN CAST(?1 AS bigint) IS NULL THEN last_poll ELSE now() END,
+    last_code = coalesce(?1, last_code) WHERE name = ?2 AND epoch = ?3
 """
 # The epoch alone decides; with the owner in it, the planner would use the wrong index.
 
@@ -83,7 +85,7 @@ def claim(database: Database, worker: int, entries: Sequence[Entry]) -> Claims:
 def release(database: Database, entry: str, epoch: int, code: ExitCode | None) -> bool:
     """Give an entry back, with how its last poll ended; return False if another has it by now.
 
-    Raises StoreFault.
+    Without a code nothing is noted of a poll. Raises StoreFault.
     """
     values = (None if code is None else int(code), entry, epoch)
     return database.write(lambda db: db.execute(RELEASE, values), alone=True).rowcount == 1

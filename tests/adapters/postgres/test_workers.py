@@ -217,12 +217,12 @@ def test_a_worker_that_registers_again_keeps_the_locks_of_what_it_keeps(
         expire(ledger, one.id)
         assert not one.beat()
         assert claims.adopt(one.id, held) == held.keys()
-        mine, SharedLock._held = SharedLock._held, set()  # type: ignore[misc]  # as another process
+        mine, SharedLock._held = SharedLock._held, set()  # as another process
         other = fenced(ledger, two, ANN).lock("", "imap joe@server", "INBOX")
         with pytest.raises(PollFailed, match="here:1"):
             other.acquire()
         page.offer(1, 10)
-        SharedLock._held = mine  # type: ignore[misc]
+        SharedLock._held = mine
         lock.release()
         assert other.acquire()
         other.release()
