@@ -21,7 +21,7 @@ def shown_url(url: str) -> str:
     user = credentials.partition(":")[0]
     hosts, slash, database = place.partition("/")
     if "?" in user or (not at and "@" in parameters and ":" in hosts):
-        # By mistake something is not escaped, and what is a password cannot be said.
+        # Something is not escaped, so nobody knows where the password ends.
         return f"{scheme}://"
     shown = ",".join(map(_without_odd_port, hosts.split(",")))
     return f"{scheme}://{user}{at}{shown}{slash}{database}"
@@ -60,6 +60,6 @@ def _parts_of(rest: str) -> tuple[str, str, str, str]:
 
 
 def _without_odd_port(host: str) -> str:
-    """Return a host and its port. What is no port may be a password: the "@" was forgotten."""
+    """Return a host and its port. Without digits it may be a password: the "@" was forgotten."""
     name, colon, port = host.rpartition(":")
     return name if colon and not port.isdecimal() and not host.endswith("]") else host
