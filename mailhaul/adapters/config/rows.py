@@ -38,7 +38,10 @@ _HOST_PUNCTUATION: Final = frozenset("._-:")
 _ENTRY_OPTIONS: Final = {
     option.name: option for option in reversed(OPTIONS) if option.level in (SERVER, USER)
 }
-_SECRET_OPTIONS: Final = frozenset(name for kind in SECRETS.values() for name in kind.options)
+_SECRET_OPTIONS: Final = frozenset(
+    {"oauthkey", *(name for kind in SECRETS.values() for name in kind.options)}
+)
+"""Options that lead to a secret; the key of a service account is good for all its users."""
 _TRUST_OPTIONS: Final = frozenset({"sslcertfile", "sslcertpath", "sslproto"})
 
 _COMMAND_HINT: Final = 'write "@NAME", a command that the machine\'s own rc file defines'

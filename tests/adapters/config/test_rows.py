@@ -84,6 +84,17 @@ def test_a_row_has_the_defaults_of_the_machine_but_not_its_secrets(rows: RowRead
     assert account.from_store
 
 
+def test_the_key_of_a_service_account_is_not_for_rows(tmp_path: Path) -> None:
+    rc = tmp_path / "rc"
+    rc.write_text(f'defaults oauthkey "{tmp_path}/key.json" proto imap\npoll h user u pass p\n')
+    rc.chmod(0o600)
+    caller = Caller("me", os.getuid(), str(tmp_path), None, str(tmp_path))
+    configuration = load(["-f", str(rc)], caller, bytes)
+    assert configuration.accounts[0].oauthkey
+    row = RowReader(configuration, caller).read("poll h user u pass p", "row")
+    assert (row.protocol, row.oauthkey) == ("imap", None)
+
+
 def test_the_command_line_counts_for_rows_too(tmp_path: Path) -> None:
     rc = tmp_path / "rc"
     rc.write_text("poll h user u pass p")
