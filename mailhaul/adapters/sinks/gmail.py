@@ -83,8 +83,9 @@ class UploadRecords(Protocol):
         """Record something about the upload of this offer."""
         ...
 
-    def make_durable(self) -> None:
-        """Sync what was recorded to disk."""
+    @property
+    def make_durable(self) -> Callable[[], None]:
+        """What syncs to disk everything that was recorded so far."""
         ...
 
     def rest(self) -> tuple[float, str]:
