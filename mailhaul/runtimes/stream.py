@@ -201,7 +201,7 @@ class Stream:
 
     def _put(self, data: bytes) -> None:
         if self._broken:
-            # Nobody will read it, and a flow that waits for room would wait without success.
+            # Nobody will read it, and a flow that waits for room would wait for ever.
             return
         self.queue.append(memoryview(data))
         self.channel.unwritten += len(data)

@@ -101,7 +101,7 @@ class Course:
         chance = random.Random(seed)
         self.refill()
         span = self.run()
-        # A loaded machine may be too slow for any of them to fall in the midst of mail.
+        # A loaded machine may be too slow for any of them to strike while mail is under way.
         while self.hits < hits or (not self.cut and self.hits < 10 * hits):
             if not self.source.messages(self.user):
                 self.refill()
