@@ -52,7 +52,7 @@ def test_one_account_goes_through_its_proxy_and_the_other_directly(
         rc += entry("localhost", near.port, tmp_path, user="ann")
         run = mailhaul(tmp_path, rc, "-v", "-v")
         assert (run.code, run.err) == (0, "")
-    # The name was looked up behind the proxy.
+    # The name was looked up by the proxy.
     assert proxy.targets == [(BEHIND, far.port)]
     assert (list(far.mailbox), list(near.mailbox)) == ([], [])
     assert "sesame-of-proxy" not in run.out

@@ -52,7 +52,7 @@ class Entry(Record):
 
 
 class Claims(Record):
-    """The epochs of the entries that were claimed, and who has the others ("" if that is unknown)."""
+    """The epochs of the entries that were claimed, and who has the others, or "" if unknown."""
 
     epochs: Mapping[str, int]
     others: Mapping[str, str]
