@@ -326,7 +326,8 @@ def test_a_transaction_of_a_paused_process_does_not_keep_others_waiting(
 ) -> None:
     """The server ends it, and with it the share of the account's row."""
     setting = "idle_in_transaction_session_timeout"
-    monkeypatch.setitem(database.SETTINGS, setting, "50ms")
+    # Long enough for a process that only waits for its turn on a busy machine.
+    monkeypatch.setitem(database.SETTINGS, setting, "800ms")
     with worker(ledger.url) as one, worker(ledger.url, "there:2") as two:
         own = ledger.fenced(JOE.name, claim(ledger.database, one.id, [JOE]).epochs[JOE.name])
         expire(ledger, one.id)
